@@ -1,0 +1,1 @@
+"""Outrider's stages, from event batches to incidents; imports nothing by itself."""

@@ -1,0 +1,64 @@
+"""Flags: one detector's word that one signal of one cell has changed (``outrider.flag/1``)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime  # noqa: TC003 # read back at run time by documents.from_json
+from enum import StrEnum
+from typing import ClassVar
+
+from pipeline.model.vocabulary import (  # noqa: TC001 # read back at run time
+    Client,
+    FlagKind,
+    OutcomeFamily,
+    Service,
+    Signal,
+    Source,
+)
+
+
+class FlagState(StrEnum):
+    """Whether the detector still sees the change."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """One change point and its evidence; (flag_id, revision) is its key everywhere.
+
+    Attributes:
+        onset_at: estimated change point. raised_at: when the evidence was complete enough
+            by arrival time. closed_at: when the statistic had come back.
+        alarm_at: the event minute whose evidence crossed the threshold.
+        score: log of the e-value (natural log). p_value: bound exp(-score).
+        observed, expected: by name, over [onset_at, alarm_at or closed_at].
+        family, error_code: of a failure, where the signal has one.
+        completeness: of the minutes judged, 0..1.
+    """
+
+    SCHEMA: ClassVar[str] = "outrider.flag/1"
+
+    flag_id: str
+    revision: int
+    state: FlagState
+    tenant: str
+    source: Source
+    service: Service
+    client: Client
+    signal: Signal
+    kind: FlagKind
+    onset_at: datetime
+    alarm_at: datetime
+    raised_at: datetime
+    score: float
+    p_value: float
+    detector: str
+    detector_version: str
+    closed_at: datetime | None = None
+    family: OutcomeFamily | None = None
+    error_code: int | None = None
+    observed: dict[str, float] = field(default_factory=dict)
+    expected: dict[str, float] = field(default_factory=dict)
+    completeness: float = 1.0

@@ -1,0 +1,39 @@
+"""Records that could not be used: where they stand and why, never what they say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class RejectReason(StrEnum):
+    """Closed set of reasons, one small name each."""
+
+    NOT_JSON = "not_json"
+    TRUNCATED = "truncated"
+    TOO_LONG = "too_long"
+    TOO_DEEP = "too_deep"
+    BAD_ENCODING = "bad_encoding"
+    UNKNOWN_SHAPE = "unknown_shape"
+    MISSING_FIELD = "missing_field"
+    BAD_TIME = "bad_time"
+    BAD_VALUE = "bad_value"
+    UNREADABLE = "unreadable"
+    TOO_LARGE = "too_large"
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """One record, or one whole input, that was set aside.
+
+    ``line`` counts from 1 where the form has lines, ``record`` from 0 within the file,
+    ``offset`` is the byte offset in the unpacked input. ``detail`` names the field and
+    the remedy and never quotes the record: it may hold personal data.
+    """
+
+    path: str
+    reason: RejectReason
+    detail: str
+    line: int | None = None
+    record: int | None = None
+    offset: int | None = None
