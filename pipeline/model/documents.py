@@ -9,9 +9,12 @@ from dataclasses import fields, is_dataclass
 from datetime import datetime
 from enum import Enum
 from functools import cache
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from pipeline.model.clock import parse_rfc3339, rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
 
 
 def to_json(value: Any) -> Any:  # noqa: PLR0911 # one exit per kind of value
@@ -51,7 +54,7 @@ _T = TypeVar("_T")
 
 
 @cache
-def _hints(cls: Any) -> dict[str, Any]:
+def _hints(cls: Hashable) -> dict[str, Any]:
     return typing.get_type_hints(cls)
 
 
@@ -62,7 +65,7 @@ def from_json(cls: type[_T], data: Any) -> _T:
         TypeError: a required field is missing.
         ValueError: a value is outside its closed set, or no time.
     """
-    hints = _hints(cls)
+    hints = _hints(cast("Hashable", cls))  # a class always is; typeshed does not say so
     known = {f.name for f in fields(cls)}  # type: ignore[arg-type] # a dataclass, by contract
     return cls(**{k: _read(hints[k], v) for k, v in data.items() if k in known})
 
