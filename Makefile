@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 RUN := $(VENV)/.installed-run
 DEV := $(VENV)/.installed-dev
 
-.PHONY: help install demo test check bench lock clean
+.PHONY: help install demo test check bench lock schemas clean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
@@ -33,6 +33,9 @@ LOCK := uv pip compile --quiet --universal --generate-hashes --no-emit-index-url
 lock: $(DEV) ## write the lock files anew from pyproject.toml; ARGS=--upgrade takes newer versions
 	$(BIN)/$(LOCK) $(ARGS) pyproject.toml --group build -o requirements.lock
 	$(BIN)/$(LOCK) $(ARGS) pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock
+
+schemas: $(DEV) ## write the JSON Schemas of the documents anew from their classes
+	$(BIN)/python -m pipeline.model.json_schema
 
 clean: ## remove the environment, caches and demo output
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache demo out build

@@ -46,8 +46,13 @@ def to_json(value: Any) -> Any:  # noqa: PLR0911 # one exit per kind of value
 
 
 def to_line(value: Any) -> str:
-    """One document as one line of JSON, keys in field order, without a newline."""
-    return json.dumps(to_json(value), ensure_ascii=False, separators=(",", ":"))
+    """One document as one line of JSON, keys in field order, without a newline.
+
+    Raises:
+        ValueError: a number is not finite: JSON has no word for it, so no reader could
+            take the line back.
+    """
+    return json.dumps(to_json(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 _T = TypeVar("_T")
@@ -61,13 +66,23 @@ def _hints(cls: Hashable) -> dict[str, Any]:
 def from_json(cls: type[_T], data: Any) -> _T:
     """Rebuild a document of type ``cls`` from what :func:`to_json` made.
 
+    A field that is not there and may be ``None`` is ``None``, as :func:`to_json` leaves
+    those out; fields that ``cls`` does not know are skipped, so that a newer writer of the
+    same version can be read.
+
     Raises:
         TypeError: a required field is missing.
         ValueError: a value is outside its closed set, or no time.
     """
     hints = _hints(cast("Hashable", cls))  # a class always is; typeshed does not say so
-    known = {f.name for f in fields(cls)}  # type: ignore[arg-type] # a dataclass, by contract
-    return cls(**{k: _read(hints[k], v) for k, v in data.items() if k in known})
+    found: dict[str, Any] = {}
+    for field in fields(cls):  # type: ignore[arg-type] # a dataclass, by contract
+        hint = hints[field.name]
+        if field.name in data:
+            found[field.name] = _read(hint, data[field.name])
+        elif types.NoneType in typing.get_args(hint):
+            found[field.name] = None
+    return cls(**found)
 
 
 def _read(hint: Any, value: Any) -> Any:  # noqa: PLR0911 # one exit per kind of annotation
