@@ -56,11 +56,17 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class AdvisoryPoll:
-    """What one call of an advisory feed gave."""
+    """What one call of an advisory feed gave.
+
+    ``received``: records read; ``ignored``: of these, the kinds that are no advisory
+    (Message Center posts).
+    """
 
     advisories: Sequence[Advisory]
     rejects: Sequence[Reject]
     cursor: Cursor = field(default_factory=dict)
+    received: int = 0
+    ignored: int = 0
 
 
 class AdvisoryFeed(Protocol):

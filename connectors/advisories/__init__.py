@@ -1,0 +1,1 @@
+"""Service health advisories: reading files of them, and what their text names."""
