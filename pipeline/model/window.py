@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import pyarrow as pa
 
@@ -43,7 +43,8 @@ COUNT_COLUMNS: Final = (
     "users",  # distinct users
     "failing_users",  # distinct users with a failure of any family
     "newly_active",  # users whose first success of their hour falls in this minute
-    "newly_pressing",  # users whose fifth attempt of their hour falls in this minute
+    "newly_pressing",  # users whose fourth minute with an attempt in their hour is this one
+    "eligible_pressing",  # users not yet pressing in their hour
     *(f"eligible_{f}" for f in OutcomeFamily),  # users not yet failing in their hour
     *(newly_failing(f) for f in OutcomeFamily),
     *(outcome_column(o) for o in Outcome),
@@ -115,17 +116,19 @@ class WindowBlock:
         gaps: gaps that end, or reach the end of the data, in this block.
         settle: by (tenant, source), seconds after a minute's end until half and until
             95 % of its records have arrived: (median, p95).
+        measured: the (tenant, source) whose settle times were measured, not declared.
     """
 
     start: datetime
     minutes: int
     cells: tuple[Cell, ...]
-    counts: Mapping[str, object]
-    codes: Mapping[tuple[int, int], object]
-    completeness: Mapping[tuple[str, Source], object]
+    counts: Mapping[str, Any]
+    codes: Mapping[tuple[int, int], Any]
+    completeness: Mapping[tuple[str, Source], Any]
     user_hours: pa.Table
     gaps: tuple[Gap, ...] = ()
     settle: Mapping[tuple[str, Source], tuple[float, float]] = field(default_factory=dict)
+    measured: frozenset[tuple[str, Source]] = frozenset()
 
 
 # Hourly observed and expected values by lane, with the band in which 99 % of quiet hours

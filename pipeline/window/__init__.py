@@ -1,0 +1,1 @@
+"""Events to closed windows: dedupe, counting, completeness, gaps; numpy and Arrow only."""

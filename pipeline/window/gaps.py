@@ -1,0 +1,112 @@
+"""Stretches in which a feed was silent although it should have told something.
+
+A feed that stops takes every client down at once, server-side traffic included, which no
+outage does: so a gap is a run of minutes without a single record of the source, long
+enough that the usual number of records in such a run is at least ``ENOUGH``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from pipeline.model.clock import MINUTE_US, from_us
+from pipeline.model.window import Gap
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from pipeline.model.vocabulary import Source
+
+# Were the counts Poisson, 40 expected and none seen has probability 4e-18; real traffic is
+# over-dispersed by some 3 times, which leaves 2e-6.
+ENOUGH: Final = 40.0
+SHORTEST_MINUTES: Final = 20
+_WEEK: Final = 168
+_PRIOR_WEEKS: Final = 0.5
+
+
+@dataclass(slots=True)
+class FeedRate:
+    """Usual records an hour of one feed by hour of week, and where it was last heard.
+
+    ``total`` and ``seen`` are decayed sums by hour of week; ``silent_since`` is the minute
+    (since 1970) after the last record, None before the first.
+    """
+
+    total: NDArray[np.float64] = field(default_factory=lambda: np.zeros(_WEEK))
+    seen: NDArray[np.float64] = field(default_factory=lambda: np.zeros(_WEEK))
+    silent_since: int | None = None
+    open_expected: float = 0.0
+
+    def hourly(self, hours: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Usual records in each of ``hours`` (hours since 1970); 0 while unknown."""
+        if self.seen.sum() < 12:
+            return np.zeros(len(hours))
+        # The same hour of any day stands in for an hour of week not met often yet, but
+        # never above what the quietest such day showed: weekends must not look like gaps.
+        mean = self.total / np.maximum(self.seen, 1e-9)
+        by_hour = np.where(self.seen > 0, mean, np.inf).reshape(7, 24).min(axis=0)
+        by_hour = np.where(np.isfinite(by_hour), by_hour, 0.0)
+        slot = hours % _WEEK
+        known = self.total[slot] + _PRIOR_WEEKS * by_hour[slot % 24]
+        return known / (self.seen[slot] + _PRIOR_WEEKS)
+
+    def learn(self, hours: NDArray[np.int64], records: NDArray[np.float64]) -> None:
+        """Take over hours that were not blind; older weeks fade by a third."""
+        slot = hours % _WEEK
+        self.total[slot] = 0.67 * self.total[slot] + records
+        self.seen[slot] = 0.67 * self.seen[slot] + 1.0
+
+
+def _silences(
+    rate: FeedRate, start_minute: int, records: NDArray[np.int64]
+) -> list[tuple[int, int]]:
+    """Runs without a record, as (first minute, minute after), the last one open-ended."""
+    before = [] if rate.silent_since is None else [rate.silent_since - 1]
+    heard = np.array([*before, *(start_minute + np.flatnonzero(records))], dtype=np.int64)
+    if not len(heard):
+        return []
+    ends = np.append(heard[1:], start_minute + len(records))
+    long = (ends - heard > SHORTEST_MINUTES) | (ends == start_minute + len(records))
+    return [(int(a) + 1, int(b)) for a, b in zip(heard[long], ends[long], strict=True) if b > a + 1]
+
+
+def find_gaps(
+    rate: FeedRate, key: tuple[str, Source], start_minute: int, records: NDArray[np.int64]
+) -> tuple[NDArray[np.float32], list[Gap]]:
+    """Completeness of each minute (0 in a gap, else 1) and the gaps ending here.
+
+    Args:
+        rate: the feed's memory; it learns the hours outside gaps.
+        key: (tenant, source).
+        start_minute: first minute (since 1970), on a full hour.
+        records: records of the feed by minute, shape (minutes,).
+    """
+    minutes = len(records)
+    hours = start_minute // 60 + np.arange(minutes // 60)
+    usual = np.repeat(rate.hourly(hours) / 60.0, 60)
+    completeness = np.ones(minutes, dtype=np.float32)
+    gaps: list[Gap] = []
+    for begin, end in _silences(rate, start_minute, records):
+        inside = slice(max(begin - start_minute, 0), end - start_minute)
+        expected = float(usual[inside].sum())
+        if begin < start_minute:
+            expected += rate.open_expected
+        blind = expected >= ENOUGH and end - begin >= SHORTEST_MINUTES
+        if blind:
+            completeness[inside] = 0.0
+        if end == start_minute + minutes:
+            rate.open_expected = expected
+        elif blind:
+            times = from_us(begin * MINUTE_US), from_us(end * MINUTE_US)
+            gaps.append(Gap(*key, *times, expected))
+    heard = np.flatnonzero(records)
+    if len(heard):
+        rate.silent_since = start_minute + int(heard[-1]) + 1
+    by_hour = completeness.reshape(-1, 60).min(axis=1) > 0
+    learnable = by_hour & (rate.silent_since is not None)
+    rate.learn(hours[learnable], records.reshape(-1, 60).sum(axis=1)[learnable].astype(float))
+    return completeness, gaps
