@@ -1,0 +1,178 @@
+"""One sentence for three in the morning, and how bad it is; no personal data."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from pipeline.correlate.clients import reduction
+from pipeline.model.incident import IncidentState, Severity
+from pipeline.model.vocabulary import FlagKind, Source, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pipeline.correlate.picture import Picture
+    from pipeline.correlate.settings import CorrelateSettings
+    from pipeline.correlate.verdict import Judgement
+    from pipeline.model.window import Gap
+
+SHOWN_CLIENTS: Final = 4
+# Own tables: names of days and months must not follow the machine's locale.
+_DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS: Final = (
+    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+)  # fmt: skip
+_SOURCES: Final = {
+    Source.ENTRA_SIGNIN: "interactive sign-in",
+    Source.ENTRA_SIGNIN_NONINTERACTIVE: "non-interactive sign-in",
+    Source.EXCHANGE_AUDIT: "Exchange mailbox audit",
+    Source.ENTRA_DIRECTORY_AUDIT: "directory audit",
+}
+GAP_HOURS: Final = 4.0  # blind for so long, or for so many records, is worth a look
+GAP_RECORDS: Final = 1_000.0
+
+
+def moment(at: datetime) -> str:
+    """A moment as people say it.
+
+    >>> moment(datetime(2026, 3, 19, 8, 12, tzinfo=UTC))
+    'Thu 19 Mar 08:12 UTC'
+    """
+    at = at.astimezone(UTC)
+    return f"{_DAYS[at.weekday()]} {at.day} {_MONTHS[at.month - 1]} {at:%H:%M} UTC"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names as a phrase.
+
+    >>> listed(["a", "b", "c"])
+    'a, b and c'
+    """
+    if len(names) > SHOWN_CLIENTS:
+        names = [*names[: SHOWN_CLIENTS - 1], f"{len(names) - SHOWN_CLIENTS + 1} more"]
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
+
+
+def gap_headline(gap: Gap) -> str:
+    """Which source was silent, from when to when, and how much is missing."""
+    return (
+        f"No {_SOURCES[gap.source]} records from {moment(gap.start)} to {moment(gap.end)}: "
+        f"about {gap.expected:.0f} missing; what happened then is not known"
+    )
+
+
+def headline(
+    picture: Picture, judgement: Judgement, state: IncidentState, until: datetime | None
+) -> str:
+    """The incident in one sentence.
+
+    Args:
+        picture: what is known.
+        judgement: whose fault it is.
+        state: of the incident.
+        until: when its last flag closed, if all are.
+    """
+    if picture.gap is not None:
+        return gap_headline(picture.gap)
+    who = listed([c.label for c in picture.clients])
+    if until is not None and state is IncidentState.RESOLVED:
+        when = f"from {moment(picture.onset_at)} to {moment(until)}"
+    else:
+        when = f"since {moment(picture.onset_at)}"
+    if until is not None and state is IncidentState.RECOVERING:
+        when += f", recovering since {moment(until)}"
+    parts = [f"{who}: {_what(picture)} {when}", *_cause(picture, judgement)]
+    works = [h.client.label for h in picture.healthy][:2]
+    if works and state is IncidentState.OPEN and judgement.verdict is not Verdict.ATTACK:
+        parts.append(f"{listed(works)} work{'s' if len(works) == 1 else ''}")
+    return "; ".join(parts)
+
+
+def _what(picture: Picture) -> str:
+    """The strongest thing to say: a drop, then failures, then retries."""
+    share = _drop(picture)
+    failing = reduction(picture.strong, FlagKind.FAILURE_SPIKE, "rate")
+    spikes = [f for f in picture.strong if f.kind is FlagKind.FAILURE_SPIKE]
+    if share >= 0.1 and not spikes:
+        return f"{share:.0%} fewer users than usual"
+    users = f"{picture.users} users " if picture.users else "users "
+    rates = [f.observed["rate"] for f in spikes if "rate" in f.observed]
+    if rates:
+        usual = failing["expected"] / len({f.client for f in spikes}) if failing["expected"] else 0
+        return f"{users}fail to sign in ({max(rates):.0%} of attempts' users, usually {usual:.1%})"
+    if spikes:
+        return f"{users}fail to sign in"
+    codes = sorted({f.error_code for f in picture.strong if f.error_code is not None})
+    if codes:
+        return f"{users}meet the new error {listed([str(c) for c in codes])}"
+    if any(f.kind is FlagKind.RETRY_SURGE for f in picture.strong):
+        return f"{users}keep trying again"
+    return "fewer accesses than usual"
+
+
+def _drop(picture: Picture) -> float:
+    tally = picture.tally
+    if tally.expected >= 20.0:
+        return 1.0 - tally.observed / tally.expected
+    for name in ("users", "accesses"):
+        sums = reduction(picture.strong, FlagKind.VOLUME_DROP, name)
+        if sums["expected"] > 0:
+            return 1.0 - sums["observed"] / sums["expected"]
+    return 0.0
+
+
+def _change(picture: Picture) -> str:
+    if not picture.changes:
+        return "our own policy, federation or configuration"
+    last = picture.changes[-1]
+    return f"our own change: {last.kind.replace('_', ' ')} at {moment(last.at)}"
+
+
+def _cause(picture: Picture, judgement: Judgement) -> list[str]:
+    verdict = judgement.verdict
+    if verdict is Verdict.TENANT_CHANGE:
+        return [_change(picture)]
+    if verdict is Verdict.ATTACK:
+        nets = picture.network
+        return ["attack on accounts" + (f" from {nets.values} networks" if nets else "")]
+    if verdict is Verdict.LOCAL_NETWORK and picture.network is not None:
+        return [f"only network {picture.network.value}"]
+    if verdict is Verdict.TELEMETRY_GAP:
+        return ["our own telemetry is incomplete"]
+    if verdict is Verdict.UNDETERMINED:
+        return ["nobody at work or a single device" if judgement.quiet else "cause not certain"]
+    return []
+
+
+def severity(
+    picture: Picture, judgement: Judgement, lost: float, busiest: int, settings: CorrelateSettings
+) -> Severity:
+    """How bad it is.
+
+    Args:
+        picture: what is known.
+        judgement: whose fault it is.
+        lost: user-minutes lost.
+        busiest: users of the tenant's busiest hour of the last week.
+        settings: the thresholds.
+    """
+    if picture.gap is not None:
+        hours = (picture.gap.end - picture.gap.start) / timedelta(hours=1)
+        worth = hours >= GAP_HOURS or picture.gap.expected >= GAP_RECORDS
+        return Severity.MEDIUM if worth else Severity.LOW
+    users = picture.users
+    share = users / busiest if busiest else 0.0
+    if judgement.quiet or users < settings.medium_users:
+        return Severity.LOW
+    if judgement.verdict in {Verdict.UNDETERMINED, Verdict.TELEMETRY_GAP}:
+        return Severity.MEDIUM
+    if users >= settings.critical_users and (
+        share >= settings.critical_share or lost >= settings.lost_critical
+    ):
+        return Severity.CRITICAL
+    if users >= settings.high_users and (
+        share >= settings.high_share or lost >= settings.lost_high
+    ):
+        return Severity.HIGH
+    return Severity.MEDIUM
