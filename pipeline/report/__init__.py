@@ -1,0 +1,1 @@
+"""The report a person reads: texts, charts and one self-contained page."""

@@ -1,0 +1,1 @@
+"""Wiring and loops, configuration, logs and progress; imports nothing by itself."""

@@ -1,0 +1,93 @@
+"""Configuration errors in words: file, line, path of the key, and the nearest key that exists."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from pydantic import ValidationError
+
+
+def known_keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    """Every section and key of ``model`` as a dotted path, sections before their keys."""
+    for name, field in model.model_fields.items():
+        yield prefix + name
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from known_keys(field.annotation, f"{prefix}{name}.")
+
+
+def explain(
+    error: ValidationError,
+    model: type[BaseModel],
+    *,
+    path: Path | None,
+    text: str,
+    origin: Mapping[tuple[str, ...], str],
+) -> str:
+    """One line for each problem; values are never quoted, since one may be a secret.
+
+    Args:
+        error: what pydantic found.
+        model: the model that was validated.
+        path: the file, if one was read.
+        text: its content.
+        origin: where keys that are not from the file came from, by path.
+    """
+    lines = []
+    for item in error.errors(include_url=False, include_input=False, include_context=False):
+        keys = tuple(str(part) for part in item["loc"] if part != "[key]")
+        where = origin.get(keys)
+        if where is None and path is not None:
+            line = _line_of(text, keys)
+            where = str(path) if line is None else f"{path}: line {line}"
+        dotted = ".".join(keys)
+        lines.append(f"{where or 'configuration'}: {dotted}: {_reason(item, dotted, model)}")
+    return "\n".join(lines)
+
+
+def _reason(item: Mapping[str, Any], dotted: str, model: type[BaseModel]) -> str:
+    if item["type"] != "extra_forbidden":
+        message = str(item["msg"]).removeprefix("Value error, ")
+        return message[:1].lower() + message[1:]
+    near = _nearest(dotted, list(known_keys(model)))
+    return f"unknown key; did you mean {near}?" if near else "unknown key"
+
+
+def _nearest(dotted: str, known: Sequence[str]) -> str | None:
+    parent, _, leaf = dotted.rpartition(".")
+    beside = {k.rpartition(".")[2]: k for k in known if k.rpartition(".")[0] == parent}
+    match = difflib.get_close_matches(leaf, list(beside), n=1, cutoff=0.5)
+    if match:
+        return beside[match[0]]
+    # The right name in the wrong section is the commoner slip than a far-off spelling.
+    same_leaf = [k for k in known if k.rpartition(".")[2] == leaf]
+    if same_leaf:
+        return same_leaf[0]
+    close = difflib.get_close_matches(dotted, known, n=1, cutoff=0.6)
+    return close[0] if close else None
+
+
+def _line_of(text: str, keys: Sequence[str]) -> int | None:
+    """Line (from 1) on which the key, or the section of that name, stands."""
+    section: tuple[str, ...] = ()
+    for number, line in enumerate(text.splitlines(), start=1):
+        header = re.match(r"\s*\[\s*([^\[\]]+?)\s*\]", line)
+        if header:
+            section = tuple(p.strip().strip("\"'") for p in header[1].split("."))
+            if section[: len(keys)] == tuple(keys):
+                return number
+            continue
+        assignment = re.match(r"""\s*("[^"]*"|'[^']*'|[\w.-]+)\s*=""", line)
+        if assignment:
+            name = assignment[1]
+            parts = (name.strip("\"'"),) if name[0] in "\"'" else tuple(name.split("."))
+            if (*section, *parts) == tuple(keys):
+                return number
+    return None
