@@ -122,7 +122,7 @@ def _with_first_restoration(known: Advisory, published: Sequence[Advisory]) -> A
 def _version_time(version: Advisory) -> tuple[bool, datetime | None]:
     if version.last_modified_at is not None:
         return (True, version.last_modified_at)
-    last = max((p.created_at for p in version.posts), default=version.start_at)
+    last = max((p.created_at for p in version.posts), default=None)
     return (last is not None, last)
 
 

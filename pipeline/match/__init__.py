@@ -1,0 +1,1 @@
+"""Incidents beside advisories: matching, impact, recurrence, and who was first."""
