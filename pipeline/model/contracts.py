@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Hashable, Mapping, Sequence
     from datetime import datetime
 
     import pyarrow as pa
@@ -85,11 +85,11 @@ class Detector(Protocol):
     before ``learn_one`` of the same sample. A snapshot is plain JSON.
     """
 
-    def score_one(self, x: Mapping[str, Any]) -> float:
+    def score_one(self, x: dict[Hashable, Any]) -> float:
         """Evidence that the signal has changed, this sample included; changes nothing."""
         ...
 
-    def learn_one(self, x: Mapping[str, Any]) -> None:
+    def learn_one(self, x: dict[Hashable, Any]) -> None:
         """Take the sample into the state."""
         ...
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import pyarrow as pa
@@ -11,8 +12,9 @@ from pipeline.model.vocabulary import Client, Outcome, OutcomeFamily, Service, S
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
 
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 WINDOW_VERSION: Final = "outrider.window/1"
 
 
@@ -148,3 +150,8 @@ TIMELINE_SCHEMA: Final = pa.schema(
         pa.field("completeness", pa.float32(), nullable=False),
     ]
 )
+
+
+def moment(minute: int) -> datetime:
+    """The UTC moment at which a minute, counted since 1970, begins."""
+    return _EPOCH + timedelta(minutes=minute)

@@ -1,0 +1,175 @@
+"""Spikes of newly failing (or newly pressing) users, by a beta-binomial e-detector."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from detectors.evidence import Change, Evidence, Minutes
+from detectors.gate import LearningGate
+from detectors.likelihood import beta_binomial_ratio
+from detectors.rate import RateBaseline
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class FailureSettings:
+    """What kind of failure is watched.
+
+    Attributes:
+        odds: alternatives, as multiples of the usual odds of failing.
+        prior, prior_failures: rate before anything is known, and its weight in failures.
+        floor: no rate is believed to be below this.
+        warm_users, warm_hours: eligible users and hours learned before the lane is judged.
+        freeze_hours: hours an open flag keeps its lane from learning, at most.
+        doubt_hours: hours a suspicion does.
+    """
+
+    odds: tuple[float, ...] = (3.0, 8.0, 30.0, 120.0)
+    prior: float = 0.005
+    prior_failures: float = 1.0
+    floor: float = 0.002
+    warm_users: float = 300.0
+    warm_hours: float = 24.0
+    freeze_hours: float = 240.0
+    doubt_hours: float = 6.0
+
+
+class FailureLanes:
+    """Many lanes at once; each hour's minutes may come together or one by one."""
+
+    def __init__(self, settings: FailureSettings) -> None:
+        self.settings = settings
+        self.baseline = RateBaseline.empty()
+        self.evidence = Evidence.empty(len(settings.odds))
+        self.gate = LearningGate.empty()
+        self.hour: int | None = None
+        self._users: list[NDArray[np.float64]] = []
+        self._failing: list[NDArray[np.float64]] = []
+
+    @property
+    def lanes(self) -> int:
+        """Number of lanes."""
+        return len(self.gate.shy)
+
+    def grow(self, lanes: int) -> None:
+        """Add cold lanes until there are ``lanes``."""
+        more = max(lanes - self.lanes, 0)
+        self.baseline.grow(lanes)
+        self.evidence.grow(lanes)
+        self.gate.grow(lanes)
+        pad = ((0, more), (0, 0))
+        self._users = [np.pad(a, pad) for a in self._users]
+        self._failing = [np.pad(a, pad) for a in self._failing]
+
+    def warm(self) -> NDArray[np.bool_]:
+        """Which lanes have seen enough to be judged."""
+        warm: NDArray[np.bool_] = (self.baseline.eligible >= self.settings.warm_users) & (
+            self.baseline.hours >= self.settings.warm_hours
+        )
+        return warm
+
+    def rate(self, hour: int) -> NDArray[np.float64]:
+        """Usual rate of each lane in the hour with number ``hour``."""
+        return self.baseline.mean(hour, self.settings.prior, self.settings.prior_failures)
+
+    def ratios(
+        self, hour: int, users: NDArray[np.float64], failing: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Log-likelihood ratios, shape (lanes, alternatives, minutes)."""
+        out = np.zeros((users.shape[0], len(self.settings.odds), users.shape[1]))
+        lane, at = np.nonzero(users)
+        if not len(lane):
+            return out
+        # A lane's hour holds few different pairs of counts, so each pair is worked out once.
+        pairs = np.stack(
+            [lane, users[lane, at].astype(np.int64), failing[lane, at].astype(np.int64)]
+        )
+        shape = tuple(pairs.max(axis=1) + 1)
+        keys, inverse = np.unique(np.ravel_multi_index(tuple(pairs), shape), return_inverse=True)
+        rows, n, f = np.unravel_index(keys, shape)
+        s = self.settings
+        p0 = self.baseline.null(hour, s.prior, s.prior_failures, s.floor)[rows]
+        raised = (p0 / (1.0 - p0))[:, None] * np.array(self.settings.odds)
+        p1 = raised / (1.0 + raised)
+        rho = self.baseline.rho()[rows]
+        some = beta_binomial_ratio(
+            f[:, None].astype(float), n[:, None].astype(float), p1, p0[:, None], rho[:, None]
+        )
+        out[lane, :, at] = some[inverse]
+        return out
+
+    def advance(
+        self,
+        minute: int,
+        users: NDArray[np.float64],
+        failing: NDArray[np.float64],
+        judged: NDArray[np.bool_],
+        threshold: float,
+    ) -> list[Change]:
+        """Score and learn minutes of one hour.
+
+        Args:
+            minute: first of the minutes, since 1970; all lie in one hour, in order.
+            users: eligible users, shape (lanes, minutes).
+            failing: newly failing users, same shape.
+            judged: which minutes each lane can see, shape (lanes, minutes).
+            threshold: alarm level of the score.
+        """
+        hour = minute // 60
+        if self.hour is not None and hour != self.hour:
+            self.fold()
+        self.hour = hour
+        users = np.where(judged, users, 0.0)
+        failing = np.minimum(np.where(judged, failing, 0.0), users)
+        llr = self.ratios(hour, users, failing)
+        p0 = self.rate(hour)
+        seen = judged & self.warm()[:, None]
+        sums = np.stack([failing, users * p0[:, None], users])
+        changes = self.evidence.advance(Minutes(minute, llr, sums, seen), threshold)
+        self.gate.watch(self.evidence, [c.lane for c in changes])
+        self._users.append(users)
+        self._failing.append(failing)
+        return changes
+
+    def fold(self) -> None:
+        """Close the current hour: lanes that were calm in it learn from it."""
+        if self.hour is None or not self._users:
+            return
+        users = np.concatenate(self._users, axis=1)
+        failing = np.concatenate(self._failing, axis=1)
+        learns = self.gate.close_hour(
+            np.zeros(self.lanes, bool), self.settings.doubt_hours, self.settings.freeze_hours
+        )
+        self.baseline.learn(self.hour, users, failing, self.rate(self.hour), learns)
+        self._users, self._failing = [], []
+
+    def snapshot(self) -> dict[str, Any]:
+        """The whole state as plain JSON values."""
+        return {
+            "baseline": self.baseline.snapshot(),
+            "evidence": self.evidence.snapshot(),
+            "gate": self.gate.snapshot(),
+            "hour": self.hour,
+            "users": [a.tolist() for a in self._users],
+            "failing": [a.tolist() for a in self._failing],
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take over what :meth:`snapshot` gave.
+
+        Raises:
+            KeyError, ValueError: the snapshot is of another shape.
+        """
+        self.baseline.restore(state["baseline"])
+        self.evidence.restore(state["evidence"])
+        self.gate.restore(state["gate"])
+        self.hour = state["hour"]
+        self._users = [np.array(a, float).reshape(self.lanes, -1) for a in state["users"]]
+        self._failing = [np.array(a, float).reshape(self.lanes, -1) for a in state["failing"]]
