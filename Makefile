@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 RUN := $(VENV)/.installed-run
 DEV := $(VENV)/.installed-dev
 
-.PHONY: help install demo test check bench lock schemas clean
+.PHONY: help install demo test check bench lock schemas docs clean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
@@ -36,6 +36,9 @@ lock: $(DEV) ## write the lock files anew from pyproject.toml; ARGS=--upgrade ta
 
 schemas: $(DEV) ## write the JSON Schemas of the documents anew from their classes
 	$(BIN)/python -m pipeline.model.json_schema
+
+docs: $(DEV) ## write the reference tables in docs/ anew from the program
+	$(BIN)/python docs/reference.py
 
 clean: ## remove the environment, caches and demo output
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache demo out build

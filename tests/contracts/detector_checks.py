@@ -35,6 +35,7 @@ class DetectorCase:
         make: a new detector, every time the same.
         stream: quiet samples in time order: ``stream(n, seed)``.
         settled: samples after which warming up is over and the state has its full size.
+        longer: how many times that the stream is for the check of bounded state.
         probes: how many samples past that the slower checks look at.
         hostile_fields: fields of a sample that may be any count.
     """
@@ -42,8 +43,10 @@ class DetectorCase:
     make: Callable[[], Any]
     stream: Callable[[int, int], list[Sample]]
     settled: int = 200
+    longer: int = 10
     probes: int = 60
-    hostile_fields: tuple[str, ...] = field(default=())
+    hostile_fields: tuple[str, ...] = ()
+    _settled: list[Any] = field(default_factory=list, compare=False)
 
 
 def _text(detector: Detector) -> str:
@@ -62,10 +65,12 @@ def _run(detector: Detector, samples: list[Sample]) -> list[float]:
 def _learned(case: DetectorCase) -> tuple[Any, list[Sample]]:
     """A settled detector and the samples that follow."""
     samples = case.stream(case.settled + case.probes, 1)
-    detector = case.make()
-    for sample in samples[: case.settled]:
-        detector.learn_one(sample)
-    return detector, samples[case.settled :]
+    if not case._settled:
+        detector = case.make()
+        for sample in samples[: case.settled]:
+            detector.learn_one(sample)
+        case._settled.append(detector)
+    return copy.deepcopy(case._settled[0]), samples[case.settled :]
 
 
 def is_a_detector(case: DetectorCase) -> None:
@@ -119,28 +124,30 @@ def the_sample_is_not_kept(case: DetectorCase) -> None:
 
 
 def a_clone_is_new_and_shares_nothing(case: DetectorCase) -> None:
-    detector, rest = _learned(case)
+    detector, _ = _learned(case)
     before = _text(detector)
     clone = detector.clone()
     assert type(clone) is type(detector)
     assert _text(clone) == _text(case.make()), "a clone starts with nothing learned"
-    _run(clone, case.stream(case.settled, 2))
+    _run(clone, case.stream(case.probes, 2))
     assert _text(detector) == before, "training the clone changed the original"
     fresh = detector.clone()
     assert _text(fresh) == _text(case.make()), "training a clone changed the next clone"
-    del rest
 
 
 def the_state_is_bounded(case: DetectorCase) -> None:
-    samples = case.stream(10 * case.settled, 3)
     detector = case.make()
-    for sample in samples[: case.settled]:
+    early = late = 0
+    for number, sample in enumerate(case.stream(case.longer * case.settled, 3)):
         detector.learn_one(sample)
-    settled = len(_text(detector))
-    for sample in samples[case.settled :]:
-        detector.learn_one(sample)
+        # An open hour may hold more than a closed one: the largest of many looks counts.
+        if number >= case.settled and number % 97 == 0:
+            size = len(_text(detector))
+            if number < 2 * case.settled:
+                early = max(early, size)
+            late = max(late, size)
     # Numbers get longer as they grow (17 digits at most): a quarter allows for that.
-    assert len(_text(detector)) <= 1.25 * settled + 256
+    assert late <= 1.25 * early + 256, f"{early} characters became {late}"
 
 
 def it_scores_before_learning(case: DetectorCase) -> None:
@@ -155,10 +162,12 @@ def warming_up_is_honest(case: DetectorCase) -> None:
     detector = case.make()
     assert detector.warming_up is True, "a new detector knows no baseline"
     was_ready = False
-    for sample in case.stream(case.settled, 5):
+    look = max(1, case.settled // 200)
+    for number, sample in enumerate(case.stream(case.settled, 5)):
         if detector.warming_up:
             assert not was_ready, "it was ready and is warming up again on a steady stream"
-            assert detector.score_one(sample) <= 0, "evidence without a baseline"
+            if number % look == 0:
+                assert detector.score_one(sample) <= 0, "evidence without a baseline"
         else:
             was_ready = True
         detector.learn_one(sample)
@@ -262,7 +271,10 @@ def the_same_stream_gives_the_same_scores(case: DetectorCase) -> None:
         random.seed(noise)
         np.random.seed(noise)  # noqa: NPY002 # the global generator is what is being tested
         detector = case.make()
-        runs.append((_run(detector, case.stream(case.settled + case.probes, 7)), _text(detector)))
+        samples = case.stream(case.settled + case.probes, 7)
+        for sample in samples[: case.settled]:
+            detector.learn_one(sample)
+        runs.append((_run(detector, samples[case.settled :]), _text(detector)))
     assert runs[0] == runs[1]
 
 
