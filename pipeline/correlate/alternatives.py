@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from pipeline.correlate.history import distinct, human
-from pipeline.correlate.users import space_of
+from pipeline.correlate.view import space_of
 from pipeline.model.incident import HealthyClient
 from pipeline.model.vocabulary import Client, Service, same_client
 

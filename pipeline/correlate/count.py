@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from pipeline.correlate.lifecycle import ended_at, hour_of, start_of
 from pipeline.correlate.tally import Tally, total
-from pipeline.correlate.users import DROP, RETRY, Plan, tally_hour
+from pipeline.correlate.users import tally_hour
+from pipeline.correlate.view import DROP, RETRY, Plan
 from pipeline.model.vocabulary import FlagKind, OutcomeFamily
 from pipeline.model.window import Cell
 

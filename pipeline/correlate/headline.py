@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from pipeline.correlate.clients import reduction
+from pipeline.correlate.words import listed, moment, percent
 from pipeline.model.incident import IncidentState, Severity
 from pipeline.model.vocabulary import FlagKind, Source, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from pipeline.correlate.picture import Picture
     from pipeline.correlate.settings import CorrelateSettings
     from pipeline.correlate.verdict import Judgement
     from pipeline.model.window import Gap
 
-SHOWN_CLIENTS: Final = 4
-# Own tables: names of days and months must not follow the machine's locale.
-_DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-_MONTHS: Final = (
-    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-)  # fmt: skip
 _SOURCES: Final = {
     Source.ENTRA_SIGNIN: "interactive sign-in",
     Source.ENTRA_SIGNIN_NONINTERACTIVE: "non-interactive sign-in",
@@ -31,27 +24,6 @@ _SOURCES: Final = {
 }
 GAP_HOURS: Final = 4.0  # blind for so long, or for so many records, is worth a look
 GAP_RECORDS: Final = 1_000.0
-
-
-def moment(at: datetime) -> str:
-    """A moment as people say it.
-
-    >>> moment(datetime(2026, 3, 19, 8, 12, tzinfo=UTC))
-    'Thu 19 Mar 08:12 UTC'
-    """
-    at = at.astimezone(UTC)
-    return f"{_DAYS[at.weekday()]} {at.day} {_MONTHS[at.month - 1]} {at:%H:%M} UTC"
-
-
-def listed(names: Sequence[str]) -> str:
-    """Names as a phrase.
-
-    >>> listed(["a", "b", "c"])
-    'a, b and c'
-    """
-    if len(names) > SHOWN_CLIENTS:
-        names = [*names[: SHOWN_CLIENTS - 1], f"{len(names) - SHOWN_CLIENTS + 1} more"]
-    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
 
 def gap_headline(gap: Gap) -> str:
@@ -95,12 +67,12 @@ def _what(picture: Picture) -> str:
     failing = reduction(picture.strong, FlagKind.FAILURE_SPIKE, "rate")
     spikes = [f for f in picture.strong if f.kind is FlagKind.FAILURE_SPIKE]
     if share >= 0.1 and not spikes:
-        return f"{share:.0%} fewer users than usual"
+        return f"{percent(share)} fewer users than usual"
     users = f"{picture.users} users " if picture.users else "users "
     rates = [f.observed["rate"] for f in spikes if "rate" in f.observed]
     if rates:
-        usual = failing["expected"] / len({f.client for f in spikes}) if failing["expected"] else 0
-        return f"{users}fail to sign in ({max(rates):.0%} of attempts' users, usually {usual:.1%})"
+        usual = failing["expected"] / len({f.client for f in spikes})
+        return f"{users}fail to sign in (up to {percent(max(rates))}, usually {percent(usual)})"
     if spikes:
         return f"{users}fail to sign in"
     codes = sorted({f.error_code for f in picture.strong if f.error_code is not None})
@@ -135,7 +107,10 @@ def _cause(picture: Picture, judgement: Judgement) -> list[str]:
         return [_change(picture)]
     if verdict is Verdict.ATTACK:
         nets = picture.network
-        return ["attack on accounts" + (f" from {nets.values} networks" if nets else "")]
+        return [
+            "attack on accounts"
+            + (f" from {nets.values} network{'s' * (nets.values > 1)}" if nets else "")
+        ]
     if verdict is Verdict.LOCAL_NETWORK and picture.network is not None:
         return [f"only network {picture.network.value}"]
     if verdict is Verdict.TELEMETRY_GAP:

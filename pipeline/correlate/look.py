@@ -16,7 +16,7 @@ from pipeline.correlate.people import distinct_users
 from pipeline.correlate.picture import Picture
 from pipeline.correlate.scope import Mix, concentration, normal_mix
 from pipeline.correlate.tally import Affected, Hit, Tally
-from pipeline.correlate.users import ENOUGH_USERS
+from pipeline.correlate.view import ENOUGH_USERS
 from pipeline.model.incident import ErrorCode, IncidentState
 from pipeline.model.vocabulary import FlagKind, Outcome, Service, Source
 

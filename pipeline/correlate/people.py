@@ -8,7 +8,7 @@ import numpy as np
 
 from pipeline.correlate.history import distinct, human
 from pipeline.correlate.tally import AUDIT_SPACE, SIGNIN_SPACE
-from pipeline.correlate.users import space_of
+from pipeline.correlate.view import space_of
 
 if TYPE_CHECKING:
     from pipeline.correlate.history import U64, History

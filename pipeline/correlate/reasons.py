@@ -22,6 +22,7 @@ from pipeline.correlate.signs import (
     pressing,
     single_device,
 )
+from pipeline.correlate.words import percent
 from pipeline.model.change import ChangeKind
 from pipeline.model.clock import rfc3339
 from pipeline.model.incident import Evidence
@@ -99,7 +100,7 @@ def _failures(picture: Picture) -> list[Evidence]:
         now, usual = picture.tally.failing[at], picture.tally.failing_usual[at]
         text = (
             f"{now:.0f} user-hours of failures with {_LABELS[family]} where {usual:.1f} are "
-            f"usual, {share:.0%} of all failures beyond the usual"
+            f"usual, {percent(share)} of all failures beyond the usual"
         )
         numbers = {"now": now, "usual": round(usual, 2), "share": round(share, 4)}
         if family is OutcomeFamily.SERVICE:
@@ -122,7 +123,7 @@ def _drops(picture: Picture) -> list[Evidence]:
         Evidence(
             OUTAGE,
             0.5 + lost,
-            f"{lost:.0%} fewer active users than at the same hours of the days before "
+            f"{percent(lost)} fewer active users than at the same hours of the days before "
             f"({tally.observed:.0f} user-hours, {tally.expected:.0f} usual)",
             {"observed": tally.observed, "expected": round(tally.expected, 1)},
         )
@@ -130,7 +131,7 @@ def _drops(picture: Picture) -> list[Evidence]:
     if tally.missing >= MATERIAL:
         share = tally.missing_present / tally.missing
         numbers = {"missing": tally.missing, "present_elsewhere": tally.missing_present}
-        text = f"{share:.0%} of the users missed there are at work in another client"
+        text = f"{percent(share)} of the users missed there are at work in another client"
         out.append(Evidence(OUTAGE, 2.0 * share - 0.5, text, numbers))
     return out
 
@@ -157,15 +158,15 @@ def _places(picture: Picture) -> list[Evidence]:
     }
     if one_network(picture):
         text = (
-            f"{net.inside:.0%} of the affected users are on network {net.value}, "
-            f"usually {net.usual:.0%} of these clients' users"
+            f"{percent(net.inside)} of the affected users are on network {net.value}, "
+            f"usually {percent(net.usual)} of these clients' users"
         )
         return [Evidence(LOCAL, 4.0, text, numbers), Evidence(OUTAGE, -4.0, text, numbers)]
     if net.values < 3 or net.inside - net.usual > 0.2:
         return []
     text = (
-        f"affected users on {net.values} networks; the largest holds {net.inside:.0%} of them, "
-        f"usually {net.usual:.0%}"
+        f"affected users on {net.values} networks; the largest holds {percent(net.inside)} of them, "
+        f"usually {percent(net.usual)}"
     )
     out = [Evidence(OUTAGE, 1.0, text, numbers), Evidence(LOCAL, -2.0, text, numbers)]
     if land is not None and land.values >= 2 and land.inside - land.usual <= 0.2:
@@ -215,7 +216,7 @@ def _credentials(picture: Picture) -> list[Evidence]:
         return []
     foreign = tally.foreign / tally.credential
     text = (
-        f"{foreign:.0%} of the credential failures come from networks from which these users "
+        f"{percent(foreign)} of the credential failures come from networks from which these users "
         "never succeeded in the last days"
     )
     numbers = {"user_hours": tally.credential, "foreign_share": round(foreign, 4)}
@@ -238,13 +239,13 @@ def _feed(picture: Picture) -> list[Evidence]:
     out = []
     if blind(picture):
         share = tally.told / tally.seen
-        text = f"the feeds told only {share:.0%} of these hours"
+        text = f"the feeds told only {percent(share)} of these hours"
         numbers = {"completeness": round(share, 4)}
         out += [Evidence(GAP, 4.0, text, numbers), Evidence(OUTAGE, -4.0, text, numbers)]
     if tally.system_expected >= 50.0:
         share = tally.system_observed / tally.system_expected
         numbers = {"observed": tally.system_observed, "expected": round(tally.system_expected, 1)}
-        text = f"server-side records of the same feed at {share:.0%} of the usual"
+        text = f"server-side records of the same feed at {percent(share)} of the usual"
         if share <= 0.6:
             out += [Evidence(GAP, 3.0, text, numbers), Evidence(OUTAGE, -2.0, text, numbers)]
         elif share >= 0.8:
@@ -258,14 +259,16 @@ def _quiet(picture: Picture) -> list[Evidence]:
     if nobody_at_work(picture):
         share = tally.all_observed / tally.all_expected
         text = (
-            f"all clients fell together to {share:.0%} of the usual users, with no failure and "
+            f"all clients fell together to {percent(share)} of the usual users, with no failure and "
             "no retry: nobody at work, as on a holiday"
         )
         numbers = {"observed": tally.all_observed, "expected": round(tally.all_expected, 1)}
         out += [Evidence(UNSURE, 4.0, text, numbers), Evidence(OUTAGE, -4.0, text, numbers)]
     if moved_on(picture):
         share = tally.missing_sibling / tally.missing
-        text = f"{share:.0%} of the users missed use another client of the same product line now"
+        text = (
+            f"{percent(share)} of the users missed use another client of the same product line now"
+        )
         numbers = {"missing": tally.missing, "moved": tally.missing_sibling}
         out += [Evidence(UNSURE, 3.0, text, numbers), Evidence(OUTAGE, -2.5, text, numbers)]
     if single_device(picture):

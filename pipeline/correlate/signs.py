@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from pipeline.correlate.history import FAMILIES
 from pipeline.correlate.picture import effect
-from pipeline.correlate.users import ENOUGH_USERS
+from pipeline.correlate.view import ENOUGH_USERS
 from pipeline.model.vocabulary import FlagKind, OutcomeFamily
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from pipeline.model.incident import Incident, IncidentState
 if TYPE_CHECKING:
     from pipeline.correlate.grouping import Cause
     from pipeline.correlate.scope import Mix
-    from pipeline.correlate.users import Plan
+    from pipeline.correlate.view import Plan
     from pipeline.model.change import TenantChange
     from pipeline.model.flag import Flag
     from pipeline.model.vocabulary import Source
@@ -60,7 +60,9 @@ class Case:
 
 @dataclass(slots=True)
 class CorrelateState:
-    """The whole memory of the stage; picklable, bounded by eight days of user-hours.
+    """The whole memory of the stage, bounded by eight days of user-hours.
+
+    Picklable; :mod:`pipeline.correlate.snapshot` writes it down without pickle.
 
     Attributes:
         history: user-hours.

@@ -98,7 +98,7 @@ class Tally:
     lost_minutes: float = 0.0
 
 
-_NUMBERS: Final = tuple(f.name for f in fields(Tally) if f.type == "float")
+NUMBERS: Final = tuple(f.name for f in fields(Tally) if f.type == "float")
 
 
 def total(tallies: Sequence[Tally]) -> Tally:
@@ -117,7 +117,7 @@ def total(tallies: Sequence[Tally]) -> Tally:
         code_usual=usual,
         failing=_columns(t.failing for t in tallies),
         failing_usual=_columns(t.failing_usual for t in tallies),
-        **{name: sum(float(getattr(t, name)) for t in tallies) for name in _NUMBERS},
+        **{name: sum(float(getattr(t, name)) for t in tallies) for name in NUMBERS},
     )
 
 

@@ -1,0 +1,179 @@
+"""Who is missed: people expected in a cell, by habit and by who is at work at all."""
+
+from __future__ import annotations
+
+from math import ceil
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.correlate.history import distinct, human
+from pipeline.correlate.tally import AUDIT_SPACE, SIGNIN_SPACE, Affected, Hit
+from pipeline.correlate.view import (
+    DROP,
+    ENOUGH_USERS,
+    Plan,
+    View,
+    active_users,
+    affected,
+    mean,
+    ok_rows,
+    space_of,
+)
+from pipeline.model.vocabulary import CLIENT_FAMILIES, Client, same_client
+
+if TYPE_CHECKING:
+    from pipeline.correlate.history import I32, U64, Hour
+    from pipeline.model.window import Cell
+
+Floats: TypeAlias = npt.NDArray[np.float64]
+Bools: TypeAlias = npt.NDArray[np.bool_]
+
+SIGMAS: Final = 2.0  # a fall within this is chance
+SMALL_PLACE: Final = 5.0  # expected users of a network below which it is not judged alone
+
+
+def people_at_work(view: View, plan: Plan, numbers: dict[str, float]) -> float:
+    """Share of the usual people who are at work, by clients that are not in the incident."""
+    planned = {c.client for c, _ in plan}
+    source = min(c.source for c, _ in plan)
+    reference = view.reference(source)
+    cells = view.human([view.now, *reference])
+    best = (0.0, 0.0, 0.0)
+    for space in (SIGNIN_SPACE, AUDIT_SPACE):
+        own = [c for c in cells if space_of(c.source) == space]
+        expected = mean(active_users(reference, own))
+        observed = mean(active_users([view.now], own))
+        ratio = observed / expected if expected >= ENOUGH_USERS else -1.0
+        best = max(best, (ratio, expected, observed))
+    numbers["all_expected"], numbers["all_observed"] = best[1], best[2]
+    rest = [c for c in cells if not any(same_client(c.client, p) for p in planned)]
+    return _attendance(view, reference, rest, numbers)
+
+
+def _attendance(
+    view: View, reference: list[Hour], cells: list[Cell], numbers: dict[str, float]
+) -> float:
+    """Share of the usual people who are at work, 0..1; 1 if too few are usual.
+
+    The median over the networks of these people: on a holiday all of them are empty; one
+    site that is cut off is no reason to expect fewer people everywhere.
+    """
+    held = [h.of(c) for h in reference for c in cells]
+    usual = np.concatenate([ok_rows(r) for r in held]) if held else view.now.rows[:0]
+    usual = np.concatenate([usual[usual["network"] >= 0], usual[usual["network"] < 0]])
+    people, first = np.unique(usual["user"], return_index=True)
+    homes = usual["network"][first]
+    shares = np.zeros(len(people))
+    for users in active_users(reference, cells):
+        shares[np.isin(people, users)] += 1.0 / len(reference)
+    now = distinct(ok_rows(view.now.of(c))["user"] for c in cells)
+    expected = float(shares.sum())
+    numbers["other_expected"], numbers["other_observed"] = expected, float(len(now))
+    if expected < ENOUGH_USERS:
+        return 1.0
+    here = np.isin(people, now)
+    places = np.unique(homes)
+    ratios = np.array([here[homes == p].sum() / shares[homes == p].sum() for p in places])
+    sizes = np.array([shares[homes == p].sum() for p in places])
+    order = np.argsort(ratios, kind="stable")
+    middle = np.searchsorted(np.cumsum(sizes[order]), sizes.sum() / 2.0)
+    whole = len(now) / expected
+    return float(min(1.0, max(whole, ratios[order][middle])))
+
+
+def drops(
+    view: View,
+    plan: Plan,
+    at_work: float,
+    numbers: dict[str, float],
+    parts: list[Affected],
+    lost: dict[tuple[int, Client], float],
+) -> None:
+    """Count the cells that dropped: how many are missed, who, and what they use instead.
+
+    Args:
+        view: the hour and its references.
+        plan: what is flagged.
+        at_work: share of the usual people who are at work at all.
+        numbers: gets the sums (see Tally).
+        parts: gets the users missed.
+        lost: by (id space, client), gets the user-hours lost.
+    """
+    seen = distinct(view.now.of(c)["user"] for c in human(view.now.cells, view.tenant))
+    names = ("expected", "observed", "missing", "missing_present", "missing_sibling")
+    for cell in sorted(c for c, what in plan if what == DROP):
+        reference = view.reference(cell.source)
+        if not reference:
+            continue
+        usual = np.concatenate([ok_rows(h.of(cell)) for h in reversed(reference)])
+        users, first, counts = np.unique(usual["user"], return_index=True, return_counts=True)
+        now = ok_rows(view.now.of(cell))["user"]
+        shares = at_work * counts / len(reference)
+        expected = float(shares.sum())
+        deficit = expected - len(now)
+        key = (space_of(cell.source), cell.client)
+        lost[key] = max(lost.get(key, 0.0), deficit if deficit > _noise(shares) else 0.0)
+        present = np.isin(users, seen)
+        here = np.isin(users, now)
+        gone = _missed(shares, here, usual["network"][first], present, users, deficit)
+        present = present[gone]
+        hits = np.where(present, Hit.MISSING, Hit.MISSING | Hit.ABSENT).astype(np.uint8)
+        parts.append(affected(cell, usual[first[gone]], hits, with_code=False))
+        sibling = np.isin(users[gone], _siblings(view, cell, plan))
+        values = (expected, len(now), len(gone), present.sum(), sibling.sum())
+        for name, value in zip(names, values, strict=True):
+            numbers[name] = numbers.get(name, 0.0) + float(value)
+
+
+def _noise(shares: Floats) -> float:
+    """Standard deviation of the number who come, each with the given chance.
+
+    Half a pseudo-user each way keeps "always came, on four days" from being certain.
+    """
+    chances = np.clip(shares, 0.05, 0.95)
+    return float(np.sqrt((chances * (1.0 - chances)).sum()))
+
+
+def _missed(
+    shares: Floats, here: Bools, homes: I32, present: Bools, users: U64, deficit: float
+) -> npt.NDArray[np.intp]:
+    """Which of the usual users count as missed.
+
+    The deficit says how many; who they are, is told first by the networks that fell
+    beyond chance, then by who is at work elsewhere, then by who comes most reliably.
+
+    Args:
+        shares: chance of each user to come.
+        here: whether they came.
+        homes: their usual network; those too small to judge count as one.
+        present: whether they are at work in any client.
+        users: their ids, to break ties.
+        deficit: expected minus observed users of the cell.
+    """
+    if deficit <= SIGMAS * _noise(shares):
+        return np.empty(0, np.intp)
+    places, sizes = np.unique(homes, return_inverse=True)
+    small = np.bincount(sizes, shares)[sizes] < SMALL_PLACE
+    group = np.where(small, len(places), sizes)
+    short = {int(g): float((shares[group == g] - here[group == g]).sum()) for g in np.unique(group)}
+    fallen = {g: n for g, n in short.items() if n > SIGMAS * _noise(shares[group == g])}
+    if not fallen:
+        group, fallen = np.zeros_like(group), {0: deficit}
+    scale = min(1.0, deficit / sum(fallen.values()))
+    picked = []
+    for place, number in sorted(fallen.items()):
+        gone = np.flatnonzero((group == place) & ~here)
+        order = np.lexsort((users[gone], -shares[gone], ~present[gone]))
+        picked.append(gone[order[: ceil(scale * number)]])
+    return np.concatenate(picked)
+
+
+def _siblings(view: View, cell: Cell, plan: Plan) -> U64:
+    """Users now at work in another client of the same product line that is not flagged."""
+    line = {c for clients in CLIENT_FAMILIES.values() if cell.client in clients for c in clients}
+    line -= {c.client for c, _ in plan}
+    cells = [c for c in human(view.now.cells, view.tenant) if c.client in line]
+    kin = [c for c in cells if not same_client(c.client, cell.client)]
+    return distinct(ok_rows(view.now.of(c))["user"] for c in kin)
