@@ -124,22 +124,20 @@ def read_post(text: str, services: tuple[Service, ...]) -> Reading:
 def _read(parts: dict[str, str], services: tuple[Service, ...]) -> Reading:
     service = str(services[0]) if len(services) == 1 else ""
     found = _mentions((parts.get(k, "") for k in _IMPACT_SECTIONS), service)
-    if not (found.affected or found.everything):
-        fallback = _mentions((parts.get(k, "") for k in _CAUSE_SECTIONS), service)
-        found.affected = fallback.affected
-        found.protocols.update(fallback.protocols)
+    cause = _mentions((parts.get(k, "") for k in _CAUSE_SECTIONS), service)
     end_at = read_time(parts.get("end", ""))
     told = "\n".join(parts.get(k, "") for k in ("lead", "current", "final", "more"))
     return Reading(
         title=parts.get("title", ""),
         impact=parts.get("impact", ""),
         clients=dict(sorted(found.affected.items())),
+        cause_clients=dict(sorted(cause.affected.items())),
         excluded_clients=tuple(sorted(found.unaffected - set(found.affected))),
         all_clients=found.everything,
         others_excluded=found.others_excluded,
         # Beside a single service, others are named as what depends on it or still works.
         services=() if services else tuple(found.services),
-        protocols=tuple(found.protocols),
+        protocols=tuple(dict.fromkeys([*found.protocols, *cause.protocols])),
         regions=_regions(parts),
         symptom=_symptom(parts, service),
         start_at=read_time(parts.get("start", "")),

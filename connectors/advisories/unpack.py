@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import glob
 import gzip
-import io
 import os
 import zlib
 from pathlib import Path
@@ -110,10 +109,25 @@ def _read(file: IO[bytes]) -> bytes:
         with gzip.open(file) as unpacked:
             return unpacked.read(MAX_BYTES + 1)
     if head == _ZSTD:
-        reader = zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)
-        with io.BufferedReader(reader) as unpacked:
-            return unpacked.read(MAX_BYTES + 1)
+        return _read_zstd(file)
     return file.read(MAX_BYTES + 1)
+
+
+def _read_zstd(file: IO[bytes]) -> bytes:
+    """Unpack all frames; the stream readers end silently where a frame is cut off."""
+    out = bytearray()
+    left = b""
+    while left or (left := file.read(1 << 16)):
+        frame = zstandard.ZstdDecompressor().decompressobj(write_size=1 << 20)
+        while not frame.eof:
+            out += frame.decompress(left)
+            if len(out) > MAX_BYTES:
+                return bytes(out)
+            left = b"" if frame.eof else file.read(1 << 16)
+            if not left and not frame.eof:
+                raise EOFError
+        left = frame.unused_data
+    return bytes(out)
 
 
 def _to_text(data: bytes) -> str:

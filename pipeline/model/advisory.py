@@ -32,6 +32,8 @@ class Reading:
         title, impact: the "Title:" and "User impact:" sections, empty where there is none.
         clients: named as affected, with the weight 0..1 of the wording ("Outlook desktop
             client" is classic Outlook at 0.8 and new Outlook at 0.4).
+        cause_clients: named by the sections on causes and plans only; they count where no
+            text of the advisory names a client as affected.
         excluded_clients: named as not affected or as the way round.
         all_clients: the text says that every way of connecting is affected.
         others_excluded: the text says that all ways it does not name are not affected.
@@ -45,6 +47,7 @@ class Reading:
     title: str = ""
     impact: str = ""
     clients: dict[Client, float] = field(default_factory=dict)
+    cause_clients: dict[Client, float] = field(default_factory=dict)
     excluded_clients: tuple[Client, ...] = ()
     all_clients: bool = False
     others_excluded: bool = False

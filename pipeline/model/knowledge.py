@@ -48,7 +48,9 @@ def is_restored_status(status: str) -> bool:
 def assemble(advisory: Advisory) -> Advisory:
     """Fill everything that is read from text, from ``stated``, the posts and the status."""
     readings = [advisory.stated, *(p.reading for p in advisory.posts)]
-    weights = _weights(readings)
+    weights = _weights(r.clients for r in readings)
+    if not weights and not _all_clients(readings):
+        weights = _weights(r.cause_clients for r in readings)
     services = _union([advisory.service_hint, *(r.services for r in readings)])
     # Teams beside Exchange, and no client named, does not say that Teams alone is affected.
     if weights or all(s in OWN_CLIENT for s in services):
@@ -176,10 +178,10 @@ def _from_posts(version: Advisory, posts: tuple[Post, ...]) -> Advisory:
     return assemble(bare)
 
 
-def _weights(readings: Sequence[Reading]) -> dict[Client, float]:
+def _weights(parts: Iterable[dict[Client, float]]) -> dict[Client, float]:
     weights: dict[Client, float] = {}
-    for reading in readings:
-        for client, weight in reading.clients.items():
+    for part in parts:
+        for client, weight in part.items():
             weights[client] = max(weight, weights.get(client, 0.0))
     return weights
 
