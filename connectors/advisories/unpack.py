@@ -116,17 +116,17 @@ def _read(file: IO[bytes]) -> bytes:
 def _read_zstd(file: IO[bytes]) -> bytes:
     """Unpack all frames; the stream readers end silently where a frame is cut off."""
     out = bytearray()
+    frame: zstandard.ZstdDecompressionObj | None = None
     left = b""
-    while left or (left := file.read(1 << 16)):
-        frame = zstandard.ZstdDecompressor().decompressobj(write_size=1 << 20)
-        while not frame.eof:
-            out += frame.decompress(left)
-            if len(out) > MAX_BYTES:
-                return bytes(out)
-            left = b"" if frame.eof else file.read(1 << 16)
-            if not left and not frame.eof:
-                raise EOFError
+    while len(out) <= MAX_BYTES and (left := left or file.read(1 << 16)):
+        if frame is None:
+            frame = zstandard.ZstdDecompressor().decompressobj(write_size=1 << 20)
+        out += frame.decompress(left)
         left = frame.unused_data
+        if frame.eof:
+            frame = None
+    if frame is not None and len(out) <= MAX_BYTES:
+        raise EOFError
     return bytes(out)
 
 
