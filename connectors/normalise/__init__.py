@@ -1,0 +1,1 @@
+"""Vendor records to event batches: what a record says, in the project's own vocabulary."""

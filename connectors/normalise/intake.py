@@ -1,0 +1,275 @@
+"""One unit's records to event tables: parsed JSON in, tables with their counts out."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import simdjson
+
+from connectors.normalise.audit import AuditFields, Audits
+from connectors.normalise.directory import Directories, DirectoryFields
+from connectors.normalise.outcomes import codes
+from connectors.normalise.problems import NoEvidenceError, UnusableError
+from connectors.normalise.pseudonyms import Pseudonyms
+from connectors.normalise.shapes import CONTAINERS, fields_of, unwrapped
+from connectors.normalise.signin import BlockKeys, SigninFields, Signins
+from connectors.normalise.tally import Tally
+from pipeline.model.event import EVENT_SCHEMA
+from pipeline.model.reject import Reject, RejectReason
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+    from connectors.normalise.columns import Rows
+    from connectors.normalise.settings import NormaliseSettings
+
+_UNLIKELY: Final = (KeyError, TypeError, AttributeError)
+_BAD_TIME: Final = "the event time is no time between 2000 and 2100; write it as RFC 3339"
+
+
+class Mark(NamedTuple):
+    """Where the records from ``ordinal`` on stand; ``step`` lines further each."""
+
+    ordinal: int
+    line: int | None
+    step: int
+    offsets: NDArray[np.int64] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Portion:
+    """What a number of records gave: received = events + ignored + rejects."""
+
+    table: pa.Table
+    rejects: tuple[Reject, ...]
+    received: int
+    ignored: int
+    tally: Tally
+    revealed: dict[int, str] = field(default_factory=dict)
+
+
+class Intake:
+    """Takes the records of one input in order and gives them back as tables.
+
+    Args:
+        settings: key, tenant, sites.
+        path: the input, for rejects.
+        hint: source of sign-ins that do not tell whether they were interactive.
+    """
+
+    def __init__(self, settings: NormaliseSettings, path: str) -> None:
+        self._path = path
+        self._pseudonyms = Pseudonyms(settings)
+        self._signins = Signins(settings, self._pseudonyms)
+        self._audits = Audits(settings, self._pseudonyms)
+        self._directories = Directories(settings, self._pseudonyms)
+        self._all: tuple[Rows, ...] = (
+            self._signins.rows,
+            self._audits.rows,
+            self._directories.rows,
+        )
+        self._fast: Callable[[Any, int], None] | None = None
+        self._container = CONTAINERS[0]
+        self._next = 0  # ordinal of the next record, within the input
+        self._given = 0  # records handed out already
+        self._marks: list[Mark] = [Mark(0, None, 0, None)]
+        self._rejects: list[Reject] = []
+        self._ignored = 0
+        self.tally = Tally()
+
+    @property
+    def pending(self) -> int:
+        """Records taken and not yet given back."""
+        return self._next - self._given
+
+    @property
+    def crowded(self) -> bool:
+        """Whether memory asks for a portion now."""
+        return any(rows.crowded for rows in self._all)
+
+    def mark(
+        self, line: int | None, step: int = 1, offsets: NDArray[np.int64] | None = None
+    ) -> None:
+        """Say where the next records stand."""
+        self._marks.append(Mark(self._next, line, step, offsets))
+
+    def take(self, values: Iterable[Any], data: bytes | bytearray | None = None) -> None:
+        """Take parsed records; ``data`` is the JSON they were parsed from, to look keys up."""
+        self._signins.keys = BlockKeys(data)
+        self._take(values)
+
+    def take_fields(self, fields: SigninFields | AuditFields | DirectoryFields) -> None:
+        """Take one record whose fields are known already."""
+        try:
+            if isinstance(fields, SigninFields):
+                self._signins.add(fields, self._next)
+            elif isinstance(fields, AuditFields):
+                self._audits.add(fields, self._next)
+            else:
+                self._directories.add(fields, self._next)
+        except NoEvidenceError as reason:
+            self._ignore(reason)
+        except UnusableError as problem:
+            self._refuse(problem.reason, problem.detail, self._next)
+        self._next += 1
+
+    def reject(
+        self,
+        reason: RejectReason,
+        detail: str,
+        *,
+        line: int | None = None,
+        offset: int | None = None,
+    ) -> None:
+        """Set aside one record that could not even be parsed."""
+        self._rejects.append(Reject(self._path, reason, detail, line, self._next, offset))
+        self._next += 1
+
+    def portion(self) -> Portion:
+        """Everything taken since the last call."""
+        tables = [self._table(rows) for rows in self._all if len(rows)]
+        table = (
+            pa.concat_tables(tables).unify_dictionaries() if tables else EVENT_SCHEMA.empty_table()
+        )
+        if table.num_rows:
+            table = table.combine_chunks()
+        portion = Portion(
+            table=table,
+            rejects=tuple(self._rejects),
+            received=self._next - self._given,
+            ignored=self._ignored,
+            tally=self.tally,
+            revealed=dict(self._pseudonyms.revealed),
+        )
+        self._rejects.clear()
+        self._pseudonyms.revealed.clear()
+        self._ignored = 0
+        self._given = self._next
+        self._marks = self._marks[-1:]
+        self.tally = Tally()
+        return portion
+
+    def _take(self, values: Iterable[Any]) -> None:
+        fast = self._fast
+        at = self._next
+        for value in values:
+            try:
+                if fast is None:
+                    raise KeyError  # the same way out as a record of another kind
+                fast(value, at)
+            except NoEvidenceError as reason:
+                self._ignore(reason)
+            except _UNLIKELY:
+                self._next = at
+                self._unusual(value)
+                fast = self._fast
+                at = self._next
+                continue
+            at += 1
+        self._next = at
+
+    def _unusual(self, value: Any) -> None:
+        """Take a page or message of records, or a record that no fast reader took."""
+        if isinstance(value, simdjson.Object):
+            held = self._held(value)
+            if held is not None:
+                self._inside(held)
+                return
+            value = value.as_dict()
+        elif isinstance(value, simdjson.Array):
+            value = value.as_list()
+        for record in unwrapped(value):
+            try:
+                fields = fields_of(record)
+            except NoEvidenceError as reason:
+                self._ignore(reason)
+                self._next += 1
+            except UnusableError as problem:
+                self._refuse(problem.reason, problem.detail, self._next)
+                self._next += 1
+            else:
+                self.take_fields(fields)
+                self._learn(value)
+
+    def _learn(self, value: Any) -> None:
+        """Try the fast reader of this kind on the records that follow."""
+        if "properties" in value:
+            self._fast = self._signins.envelope
+        elif "CreationTime" in value:
+            self._fast = self._audits.flat
+        elif "isInteractive" in value:
+            self._fast = self._signins.flat
+
+    def _held(self, value: simdjson.Object) -> simdjson.Array | None:
+        for key in (self._container, *CONTAINERS):
+            held = value.get(key)
+            if isinstance(held, simdjson.Array):
+                self._container = key
+                return held
+        return None
+
+    def _inside(self, held: simdjson.Array) -> None:
+        """Take the records of a page or message, all of which stand in one line."""
+        mark, line, offset = self._place(self._next)
+        if mark.step:
+            here = None if offset is None else np.array([offset])
+            self._marks.append(Mark(self._next, line, 0, here))
+        first = self._next
+        self._take(held)
+        if mark.step:
+            used = first - mark.ordinal + 1
+            offsets = None if mark.offsets is None else mark.offsets[used:]
+            after = None if line is None else line + mark.step
+            self._marks.append(Mark(self._next, after, mark.step, offsets))
+
+    def _place(self, ordinal: int) -> tuple[Mark, int | None, int | None]:
+        index = bisect_right(self._marks, ordinal, key=lambda m: m.ordinal) - 1
+        mark = self._marks[index]
+        ahead = (ordinal - mark.ordinal) * mark.step
+        line = None if mark.line is None else mark.line + ahead
+        offsets = mark.offsets
+        known = offsets is not None and ahead < len(offsets)
+        return mark, line, int(offsets[ahead]) if known and offsets is not None else None
+
+    def _ignore(self, reason: NoEvidenceError) -> None:
+        self._ignored += 1
+        self.tally.ignored[reason.kind] += 1
+
+    def _refuse(self, reason: RejectReason, detail: str, ordinal: int) -> None:
+        _, line, offset = self._place(ordinal)
+        self._rejects.append(Reject(self._path, reason, detail, line, ordinal, offset))
+
+    def _table(self, rows: Rows) -> pa.Table:
+        table, bad, profile, context = rows.table()
+        for ordinal in bad:
+            self._refuse(RejectReason.BAD_TIME, _BAD_TIME, ordinal)
+        self._count(rows, profile, context)
+        rows.clear()
+        return table
+
+    def _count(self, rows: Rows, profile: NDArray[np.int64], context: NDArray[np.int64]) -> None:
+        """Events by source, client texts that no rule knew, codes that no table knows."""
+        tally = self.tally
+        per_context = np.bincount(context, minlength=len(rows.contexts))
+        known = codes()
+        for number in np.flatnonzero(per_context).tolist():
+            kind, count = rows.contexts[number], int(per_context[number])
+            tally.records[kind.source] += count
+            if kind.error_code is not None and kind.error_code not in known:
+                tally.unknown_codes[kind.error_code] += count
+        self._count_unmatched(rows, profile)
+
+    def _count_unmatched(self, rows: Rows, profile: NDArray[np.int64]) -> None:
+        per_profile = np.bincount(profile, minlength=len(rows.profiles))
+        texts: Sequence[str | None] = [p.unmatched for p in rows.profiles]
+        for number in np.flatnonzero(per_profile).tolist():
+            text = texts[number]
+            if text is not None:
+                self.tally.unmatched_clients[rows.label, text] += int(per_profile[number])
+        self.tally.prune()

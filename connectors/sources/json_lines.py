@@ -1,0 +1,199 @@
+"""JSON lines to an intake: blocks of lines joined to one array, parsed once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from connectors.sources.parsing import MAX_RECORD, ParseError, Parser, diagnose
+from connectors.sources.unpacking import PIECE
+from pipeline.model.reject import RejectReason
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from connectors.normalise.intake import Intake
+    from connectors.sources.unpacking import Input
+
+_NEWLINE: Final = 10
+_COMMA: Final = 44
+_OPEN: Final = 91
+_CLOSE: Final = 93
+_BLANK: Final = b" \t\r\0"
+
+
+class LineReader:
+    """Reads the lines of one input that begin before ``stop`` into an intake.
+
+    Args:
+        source: the input, at the first byte of the slice.
+        intake: where the records go.
+        start: offset of the slice; a line that is under way there belongs to the one before.
+        stop: lines that begin here or later belong to the next slice; None = the end.
+        growing: a last line without an end is still being written, and no mistake.
+    """
+
+    def __init__(
+        self,
+        source: Input,
+        intake: Intake,
+        *,
+        start: int = 0,
+        stop: int | None = None,
+        growing: bool = False,
+    ) -> None:
+        self._source = source
+        self._intake = intake
+        self._stop = stop
+        self._growing = growing
+        self._parser = Parser()
+        self._buffer = bytearray(PIECE + 2)
+        self._filled = 1  # the first byte is kept for the bracket
+        self._base = source.position  # offset of the first filled byte
+        self._line: int | None = 1
+        self._skipping = start > 0
+        self.partial_tail: int | None = None
+
+    def run(self) -> Iterator[None]:
+        """Read on; yields after each block, when the intake may be emptied."""
+        while self._fill():
+            yield from self._lines()
+            if self._stop is not None and self._base >= self._stop and not self._skipping:
+                return
+        self._last_line()
+        yield
+
+    def _fill(self) -> bool:
+        """Read more behind what is held; False at the end of the input."""
+        room = len(self._buffer) - 1 - self._filled
+        piece = self._source.read(min(room, PIECE))
+        self._buffer[self._filled : self._filled + len(piece)] = piece
+        if len(self._buffer) < self._filled + len(piece) + 1:
+            self._buffer.append(0)
+        self._filled += len(piece)
+        return bool(piece)
+
+    def _lines(self) -> Iterator[None]:
+        buffer = self._buffer
+        end = buffer.rfind(b"\n", 1, self._filled)
+        if end < 0:
+            if len(buffer) - 1 - self._filled <= 0:
+                self._grow()
+            return
+        begin = 1
+        if self._skipping:
+            begin = buffer.find(b"\n", 1, end + 1) + 1
+            self._skipping = False
+        limit = self._limit(begin, end)
+        if begin <= limit:
+            self._block(begin, limit)
+            yield
+        self._keep(end + 1)
+
+    def _limit(self, begin: int, end: int) -> int:
+        """Position of the last newline of this slice's own lines."""
+        if self._stop is None or self._base + end - 1 < self._stop:
+            return end
+        # The line that covers the byte before ``stop`` is the last one of the slice.
+        own = self._stop - self._base
+        return begin - 1 if own < begin else self._buffer.find(b"\n", own, end + 1)
+
+    def _block(self, begin: int, end: int) -> None:
+        """Parse the lines between ``begin`` and the newline at ``end`` as one array."""
+        buffer = self._buffer
+        before = buffer[begin - 1]
+        view = np.frombuffer(buffer, np.uint8, end - begin, begin)
+        breaks = np.flatnonzero(view == _NEWLINE)
+        view[breaks] = _COMMA
+        buffer[begin - 1], buffer[end] = _OPEN, _CLOSE
+        offsets = np.concatenate(([0], breaks + 1)) + (self._base + begin - 1)
+        self._intake.mark(self._line, 1, offsets)
+        try:
+            values = self._parser.parse(memoryview(buffer)[begin - 1 : end + 1])
+        except ParseError:
+            values = None
+        if values is not None and len(values) == len(breaks) + 1:
+            self._source.progress()
+            self._intake.take(values, buffer)
+            values = None
+        else:
+            values = None
+            view[breaks] = _NEWLINE
+            self._one_by_one(bytes(view).split(b"\n"), self._base + begin - 1)
+        del view
+        buffer[begin - 1], buffer[end] = before, _NEWLINE
+        if self._line is not None:
+            self._line += len(breaks) + 1
+
+    def _one_by_one(self, lines: list[bytes], offset: int) -> None:
+        for number, line in enumerate(lines):
+            self._one(line, None if self._line is None else self._line + number, offset)
+            offset += len(line) + 1
+
+    def _one(self, line: bytes, number: int | None, offset: int) -> None:
+        text = line.strip(_BLANK)
+        # Lines of an array or of a page written one record a line.
+        text = text.rstrip(b",")
+        if not text:
+            if b"\0" in line:
+                self._intake.mark(number, 0, np.array([offset]))
+                self._intake.reject(
+                    RejectReason.NOT_JSON,
+                    "only NUL bytes; the writer was cut off",
+                    line=number,
+                    offset=offset,
+                )
+            return
+        self._intake.mark(number, 1, np.array([offset]))
+        try:
+            value = self._parser.parse(text)
+        except ParseError as error:
+            self._intake.reject(*diagnose(error), line=number, offset=offset)
+            return
+        self._source.progress()
+        self._intake.take([value], text)
+
+    def _keep(self, begin: int) -> None:
+        """Move what is left behind the last newline to the front."""
+        rest = self._filled - begin
+        self._buffer[1 : 1 + rest] = self._buffer[begin : self._filled]
+        self._base += begin - 1
+        self._filled = 1 + rest
+        if len(self._buffer) > PIECE + 2 and rest < PIECE // 2:
+            del self._buffer[PIECE + 2 :]
+
+    def _grow(self) -> None:
+        """Make room for a long line, up to the largest record; beyond it is passed over."""
+        if self._skipping:
+            self._keep(self._filled)
+        elif self._filled <= MAX_RECORD:
+            self._buffer.extend(bytes(len(self._buffer)))
+        else:
+            self._intake.mark(self._line, 0, np.array([self._base]))
+            self._intake.reject(
+                RejectReason.TOO_LONG,
+                f"a line of more than {MAX_RECORD} bytes; write one record a line",
+                line=self._line,
+                offset=self._base,
+            )
+            if self._line is not None:
+                self._line += 1
+            self._skipping = True
+            self._keep(self._filled)
+
+    def _last_line(self) -> None:
+        """What stands behind the last newline: a record, or one that is being written."""
+        mine = self._stop is None or self._base < self._stop
+        text = bytes(self._buffer[1 : self._filled])
+        if self._skipping or not mine or not text.strip(_BLANK):
+            return
+        try:
+            self._parser.parse(text.strip(_BLANK).rstrip(b","))
+        except ParseError:
+            if self._growing and self._source.problem is None:
+                self.partial_tail = self._base
+                return
+            if self._source.problem is not None:
+                return  # told with the damage itself
+        self._one(text, self._line, self._base)

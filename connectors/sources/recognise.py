@@ -1,0 +1,77 @@
+"""What form a file has, told from its first bytes and never from its name."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from connectors.sources.parsing import ParseError, Parser
+from connectors.sources.tabular import is_header
+from connectors.sources.units import Form
+
+_PARQUET: Final = b"PAR1"
+_BLANK: Final = b" \t\r\n\0"
+# A quote inside a string is escaped, so these can only be keys of the document itself.
+_ISSUE: Final = re.compile(rb'(?<!\\)"impactDescription"\s*:')
+_ISSUE_MARK: Final = re.compile(rb'(?<!\\)"(?:posts|featureGroup|isResolved|classification)"\s*:')
+_MESSAGE: Final = re.compile(rb'(?<!\\)"(?:actionRequiredByDateTime|isMajorChange)"\s*:')
+_OVERVIEW: Final = re.compile(rb"serviceAnnouncement/|healthOverviews")
+
+UNKNOWN_DETAIL: Final = (
+    "neither JSON nor a CSV with known columns nor Parquet; see the list of supported exports"
+)
+_OTHER_PACKING: Final = {
+    b"PK\x03\x04": "a zip archive; unpack it first",
+    b"BZh": "packed with bzip2; unpack it, or pack it with gzip or zstd",
+    b"\xfd7zXZ": "packed with xz; unpack it, or pack it with gzip or zstd",
+    b"7z\xbc\xaf": "a 7z archive; unpack it first",
+    b"\x1f\x8b": "packed twice; unpack it once",
+    b"\x28\xb5\x2f\xfd": "packed twice; unpack it once",
+}
+
+
+def unknown_detail(head: bytes) -> str:
+    """The remedy for a file of unknown form."""
+    return next((d for m, d in _OTHER_PACKING.items() if head.startswith(m)), UNKNOWN_DETAIL)
+
+
+def recognise(head: bytes) -> Form:  # noqa: PLR0911 # one exit per form
+    """The form of an input by its first unpacked bytes (64 KB are plenty)."""
+    if not head:
+        return Form.EMPTY
+    if head.startswith(_PARQUET):
+        return Form.PARQUET
+    text = head.lstrip(_BLANK + b"\x1e,")
+    if not text:
+        return Form.JSON_LINES if b"\0" in head else Form.EMPTY
+    if text[:1] in (b"{", b"["):
+        if _is_advisory(text):
+            return Form.ADVISORY
+        return Form.JSON_LINES if _is_lines(text) else Form.JSON_DOCUMENT
+    if is_header(text):
+        return Form.CSV
+    if re.search(rb'\n\s*\{\s*"', text):
+        return Form.JSON_LINES  # lines with a damaged one in front
+    return Form.UNKNOWN
+
+
+def _is_advisory(text: bytes) -> bool:
+    if _ISSUE.search(text) and _ISSUE_MARK.search(text):
+        return True
+    return bool(_MESSAGE.search(text)) or bool(_OVERVIEW.search(text[:512]))
+
+
+def _is_lines(text: bytes) -> bool:
+    """Whether the first line is a whole object, or one that is longer than the head."""
+    line, newline, _ = text.partition(b"\n")
+    if not line.startswith(b"{"):
+        return False
+    if not newline:
+        return False  # one value: a page, a record, or the long first line of many
+    try:
+        Parser().parse(line.strip(_BLANK))
+    except ParseError:
+        # A broken line among lines, unless what follows is its continuation.
+        following = text[len(line) :].lstrip(_BLANK)
+        return following.startswith(b"{") and line.rstrip().endswith(b"}")
+    return True
