@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -38,10 +38,12 @@ class BankSettings:
     Attributes:
         false_pages_per_month: budget over all lanes of a tenant.
         family_of_code: outcome family of each known failure code; others are ``service``.
+        warm_hours: hours a level must have been learned before a drop is judged.
     """
 
     false_pages_per_month: float
     family_of_code: Mapping[int, OutcomeFamily]
+    warm_hours: float = 168.0
 
 
 @dataclass(slots=True)
@@ -65,8 +67,8 @@ class TenantBank:
         self.failures = FailureLanes(FailureSettings())
         self.retries = FailureLanes(RETRY_SETTINGS)
         self.codes = FailureLanes(NEW_ERROR_SETTINGS)
-        self.users = DropLanes(DropSettings())
-        self.volume = DropLanes(VOLUME_SETTINGS)
+        self.users = DropLanes(DropSettings(warm_hours=settings.warm_hours))
+        self.volume = DropLanes(replace(VOLUME_SETTINGS, warm_hours=settings.warm_hours))
         self.common = CommonFactor.empty()
         self.timeline = Timeline(tenant)
         self._groups = {name: _Group([], {}) for name in self._parts()}
@@ -79,6 +81,10 @@ class TenantBank:
             "users": self.users,
             "volume": self.volume,
         }
+
+    def lanes(self, group: str) -> Sequence[Lane]:
+        """The lanes of ``failures``, ``retries``, ``codes``, ``users`` or ``volume``."""
+        return self._groups[group].lanes
 
     def threshold(self) -> float:
         """Alarm level of every lane: the budget over the lanes that can raise."""
@@ -202,11 +208,9 @@ class TenantBank:
         counts = values("users", lambda _: "newly_active")
         complete = seen("users")
         usual = self.users.usual(minute, 60)
-        reference = (
-            (complete >= 0.9) & self.users.warm()[:, None] & ~self.users.evidence.is_open[:, None]
-        )
-        group = np.zeros(self.users.lanes, np.int64)
-        common = self.common.advance(counts, usual, reference, group)
+        judged = (complete >= 0.9) & self.users.warm()[:, None]
+        factor = self.common.advance(counts, usual, judged, self.users.evidence.is_open)
+        common = np.broadcast_to(factor, counts.shape)
         changes = self.users.advance(minute, counts, common, complete, level)
         write("users", changes)
         self.timeline.levels(
@@ -214,7 +218,7 @@ class TenantBank:
         )
         volume = values("volume", lambda _: "weight")
         complete = seen("volume")
-        shared = np.broadcast_to(common[:1] if len(common) else np.ones((1, 60)), volume.shape)
+        shared = np.broadcast_to(factor, volume.shape)
         usual = self.volume.usual(minute, 60)
         write("volume", self.volume.advance(minute, volume, shared, complete, level))
         self.timeline.levels(

@@ -83,9 +83,14 @@ class Minutes:
 
 @dataclass(slots=True)
 class Evidence(LaneArrays):
-    """Statistics of all lanes; arrays of shape (lanes, alternatives[, 3]) or (lanes[, 3])."""
+    """Statistics of all lanes; arrays of shape (lanes, alternatives[, 3]) or (lanes[, 3]).
+
+    ``r`` and ``cusum`` are R and W; ``peak`` is the highest mean R of the last call; the
+    ``flag_`` and ``recovery`` arrays speak of the flag that is open, if one is.
+    """
 
     r: NDArray[np.float64]
+    peak: NDArray[np.float64]
     cusum: NDArray[np.float64]
     onset: NDArray[np.int64]
     sums: NDArray[np.float64]
@@ -105,6 +110,7 @@ class Evidence(LaneArrays):
         wide = (0, alternatives)
         return cls(
             r=np.zeros(wide),
+            peak=np.zeros(0),
             cusum=np.zeros(wide),
             onset=np.zeros(wide, np.int64),
             sums=np.zeros((*wide, 3)),
@@ -126,6 +132,7 @@ class Evidence(LaneArrays):
 
     def advance(self, minutes: Minutes, threshold: float) -> list[Change]:
         """Take minutes over and return what opened or closed, in order of minutes."""
+        self.peak = self.r.mean(axis=1)
         clipped = np.maximum(minutes.llr, _LEAST)
         minutes = Minutes(minutes.first, clipped, minutes.sums, minutes.judged)
         calm = np.flatnonzero(np.all(minutes.judged, axis=1) & ~self.is_open)
@@ -146,19 +153,21 @@ class Evidence(LaneArrays):
         before = np.concatenate([np.zeros((*total.shape[:2], 1)), total[:, :, :-1]], axis=2)
         with np.errstate(over="ignore", invalid="ignore"):
             r = np.exp(total) * (self.r[lanes, :, None] + np.cumsum(np.exp(-before), axis=2))
-            calm: NDArray[np.bool_] = np.all(r.mean(axis=1) < np.exp(threshold), axis=1)
+            highest = r.mean(axis=1).max(axis=1)
+        calm: NDArray[np.bool_] = highest < np.exp(threshold)
         if not calm.any():
             return calm
         kept = lanes[calm]
         total, sums = total[calm], minutes.sums[:, calm]
         self.r[kept] = r[calm, :, -1]
+        self.peak[kept] = np.maximum(self.peak[kept], highest[calm])
         start = self.cusum[kept]
         low = np.minimum(np.minimum.accumulate(total, axis=2), -start[:, :, None])
         walk = total - low
         self.cusum[kept] = walk[:, :, -1]
         idle = np.concatenate([start[:, :, None], walk[:, :, :-1]], axis=2) <= 0.0
         last = idle.shape[2] - 1 - np.argmax(idle[:, :, ::-1], axis=2)
-        moved = idle.any(axis=2)
+        moved: NDArray[np.bool_] = np.any(idle, axis=2).astype(bool)
         self.onset[kept] = np.where(moved, minutes.first + last, self.onset[kept])
         running = np.cumsum(sums, axis=2)
         whole = running[:, :, -1].T[:, None, :]
@@ -185,7 +194,9 @@ class Evidence(LaneArrays):
         self.sums[lanes] = kept + sums[:, None, :]
         self.cusum[lanes] = np.maximum(self.cusum[lanes] + llr, 0.0)
         changes = []
-        score = np.log(np.maximum(self.r[lanes].mean(axis=1), 1.0))
+        mean = self.r[lanes].mean(axis=1)
+        self.peak[lanes] = np.maximum(self.peak[lanes], mean)
+        score = np.log(np.maximum(mean, 1.0))
         for i, lane in enumerate(lanes.tolist()):
             if self.is_open[lane]:
                 ratio = float(llr[i, self.winner[lane]])

@@ -37,7 +37,7 @@ class LearningGate(LaneArrays):
         """Note which lanes are open, have just changed or are in doubt."""
         self.shy[evidence.is_open] = SHY_HOURS
         self.shy[changed] = SHY_HOURS
-        self.doubted |= evidence.score() > SUSPICIOUS
+        self.doubted |= evidence.peak > np.exp(SUSPICIOUS)
 
     def close_hour(
         self, quiet: NDArray[np.bool_], doubt_hours: float, freeze_hours: float
