@@ -52,9 +52,15 @@ def first(record: dict[str, Any], *names: str) -> str | None:
 
 def nested(value: Any) -> dict[str, Any]:
     """An object, or the object inside a string of JSON (Log Analytics), with folded names."""
-    if isinstance(value, str) and value.lstrip().startswith("{"):
-        value = parsed(value)
+    if isinstance(value, str):
+        return _nested_text(value) if value.lstrip().startswith("{") else {}
     return folded(value) if isinstance(value, dict) else {}
+
+
+@lru_cache(maxsize=4096)  # places, states and devices come again and again
+def _nested_text(value: str) -> dict[str, Any]:
+    inner = parsed(value)
+    return folded(inner) if isinstance(inner, dict) else {}
 
 
 def parsed(value: str) -> Any:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from connectors.normalise.columns import Rows
     from connectors.normalise.settings import NormaliseSettings
+    from pipeline.model.vocabulary import Source
 
 _UNLIKELY: Final = (KeyError, TypeError, AttributeError)
 _BAD_TIME: Final = "the event time is no time between 2000 and 2100; write it as RFC 3339"
@@ -63,8 +64,9 @@ class Intake:
         hint: source of sign-ins that do not tell whether they were interactive.
     """
 
-    def __init__(self, settings: NormaliseSettings, path: str) -> None:
+    def __init__(self, settings: NormaliseSettings, path: str, hint: Source | None = None) -> None:
         self._path = path
+        self._hint = hint
         self._pseudonyms = Pseudonyms(settings)
         self._signins = Signins(settings, self._pseudonyms)
         self._audits = Audits(settings, self._pseudonyms)
@@ -108,6 +110,12 @@ class Intake:
         """Take one record whose fields are known already."""
         try:
             if isinstance(fields, SigninFields):
+                if (
+                    self._hint is not None
+                    and fields.category is None
+                    and fields.interactive is None
+                ):
+                    fields = fields._replace(category=self._hint.value)
                 self._signins.add(fields, self._next)
             elif isinstance(fields, AuditFields):
                 self._audits.add(fields, self._next)

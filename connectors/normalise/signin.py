@@ -30,6 +30,8 @@ _LARGEST: Final = 2**31 - 1
 _INTERACTIVE: Final = {True: Source.ENTRA_SIGNIN, False: Source.ENTRA_SIGNIN_NONINTERACTIVE}
 # Diagnostic-settings categories, beta's signInEventTypes and Log Analytics table names.
 _SOURCES: Final = {
+    "entra_signin": Source.ENTRA_SIGNIN,
+    "entra_signin_noninteractive": Source.ENTRA_SIGNIN_NONINTERACTIVE,
     "signinlogs": Source.ENTRA_SIGNIN,
     "interactiveuser": Source.ENTRA_SIGNIN,
     "noninteractiveusersigninlogs": Source.ENTRA_SIGNIN_NONINTERACTIVE,
@@ -119,7 +121,7 @@ class Signins:
     """Reads sign-ins into rows; ``keys`` is to be set for every block."""
 
     def __init__(self, settings: NormaliseSettings, pseudonyms: Pseudonyms) -> None:
-        self.rows = Rows(Source.ENTRA_SIGNIN)
+        self.rows = Rows(Source.ENTRA_SIGNIN.value)
         self.keys = BlockKeys()
         self._tenant = settings.tenant
         self._sites = bool(settings.site_names)

@@ -121,7 +121,7 @@ def _mixed(column: pa.Array) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     values = np.zeros(len(column), np.int64)
     done = np.zeros(len(column), bool)
     for pattern, zone in ((_ZONED, "UTC"), (_NAIVE, None)):
-        chosen = pc.match_substring_regex(column, pattern).fill_null(value=False)
+        chosen = pc.match_substring_regex(column, pattern).fill_null(False)
         where = chosen.to_numpy(zero_copy_only=False).astype(bool)
         try:
             values[where] = _cast(column.filter(chosen), zone)

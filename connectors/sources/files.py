@@ -6,6 +6,7 @@ same units one after another behind the contract of every source.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from connectors.normalise.intake import Intake, Portion
@@ -13,11 +14,13 @@ from connectors.sources.json_documents import DocumentReader
 from connectors.sources.json_lines import LineReader
 from connectors.sources.plan import plan
 from connectors.sources.recognise import recognise, unknown_detail
+from connectors.sources.tabular import CsvReader, ParquetReader
 from connectors.sources.units import FilePlan, FileUnit, Form, UnitPart
 from connectors.sources.unpacking import STDIN, Input
 from pipeline.model.contracts import Poll
 from pipeline.model.errors import StateError
 from pipeline.model.reject import RejectReason
+from pipeline.model.vocabulary import Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -39,7 +42,7 @@ def read_unit(
     The parts of a unit are the same in every run. What cannot be read becomes a reject
     in the last part; nothing is raised for bad input.
     """
-    intake = Intake(settings, unit.path)
+    intake = Intake(settings, unit.path, _hint(unit.path))
     taken = 0
     try:
         # The newline before a slice tells that a line begins with the slice.
@@ -72,6 +75,15 @@ def _run(unit: FileUnit, source: Input, intake: Intake) -> Iterator[None]:
         yield from _lines(unit, source, intake)
     elif form is Form.JSON_DOCUMENT:
         yield from DocumentReader(source, intake).run()
+    elif form is Form.CSV:
+        again = None if unit.path == STDIN else lambda: Input(unit.path, 0, unit.size)
+        yield from CsvReader(source, intake, again).run()
+    elif form is Form.PARQUET and unit.path != STDIN and not unit.packed:
+        yield from ParquetReader(unit.path, intake).run()
+    elif form is Form.PARQUET:
+        intake.reject(
+            RejectReason.UNKNOWN_SHAPE, "Parquet is read from plain files only; unpack or save it"
+        )
     elif form is Form.ADVISORY:
         intake.reject(
             RejectReason.UNKNOWN_SHAPE, "advisories on standard input; give them as a file"
@@ -80,6 +92,12 @@ def _run(unit: FileUnit, source: Input, intake: Intake) -> Iterator[None]:
         intake.tally.empty_files += 1
     else:
         intake.reject(RejectReason.UNKNOWN_SHAPE, unknown_detail(source.head))
+
+
+def _hint(path: str) -> Source | None:
+    """The portal's CSV of both kinds of sign-ins has the same columns; only the name tells."""
+    name = Path(path).name.casefold().replace("-", "").replace("_", "")
+    return Source.ENTRA_SIGNIN_NONINTERACTIVE if "noninteractive" in name else None
 
 
 def _lines(unit: FileUnit, source: Input, intake: Intake) -> Iterator[None]:
