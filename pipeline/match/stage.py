@@ -70,6 +70,24 @@ def advance(
     return run.finish(until, tuple(pending[len(due) :])), tuple(run.out)
 
 
+def drain(
+    state: MatchState, until: datetime | None = None
+) -> tuple[MatchState, tuple[Incident, ...]]:
+    """At the end of a bounded run: give out the revisions that were handed in early.
+
+    Args:
+        state: after the last ``advance``.
+        until: how far posts are still followed; by default up to the last such revision,
+            so that nothing published after the data decides about the data.
+    """
+    last = [i.published_at for i in state.pending]
+    if state.clock is not None:
+        last.append(state.clock)
+    if until is not None:
+        last.append(until)
+    return advance(state, max(last), ()) if last else (state, ())
+
+
 class _Run:
     """One call's working copy of the state."""
 
@@ -190,12 +208,16 @@ class _Run:
             return None, ()
         known = self._known if known is None else known
         ranked = sorted(held.values(), key=lambda m: (-m.score, m.advisory_id))
-        best = ranked[0]
-        if incumbent in held and held[incumbent].score + _INCUMBENT >= best.score:
-            best = held[incumbent]
-        later = later_ids(known[best.advisory_id], known.values())
+        later = {k: later_ids(known[k], known.values()) for k in held}
+        # What continues another match stands behind it: the first listing is whose lead counts.
+        behind = {id_ for ids in later.values() for id_ in ids}
+        leading = [m for m in ranked if m.advisory_id not in behind] or ranked
+        best = leading[0]
+        for match in leading:
+            if match.advisory_id == incumbent and match.score + _INCUMBENT >= best.score:
+                best = match
         others = tuple(m for m in ranked if m.advisory_id != best.advisory_id)
-        return replace(best, relisted_as=later), others[: _GROUP - 1]
+        return replace(best, relisted_as=later[best.advisory_id]), others[: _GROUP - 1]
 
     def _signature(
         self,
