@@ -1,0 +1,151 @@
+"""``outrider advisories``: list them, show one with its posts, tell what each means for us."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path  # noqa: TC003 # Typer reads the annotation at run time
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from pipeline.cli.folders import (
+    DEFAULT_OUT,
+    FolderArgument,
+    JsonOption,
+    ZoneOption,
+    check_zone,
+    one_of,
+    split_target,
+    warn_of_damage,
+)
+from pipeline.cli.output import note, print_json, print_json_array, print_text
+from pipeline.model.documents import to_json
+from pipeline.model.errors import ConfigError
+from pipeline.report.clean import clean, paragraphs
+from pipeline.report.folder import Folder
+from pipeline.report.text import table
+from pipeline.report.words import listed, moment
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from pipeline.model.advisory import Advisory
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, add_completion=False)
+
+_HEAD: Final = ("ADVISORY", "FIRST POST", "STATUS", "SYMPTOM", "CLIENTS", "TITLE")
+_IMPACT_HEAD: Final = ("ADVISORY", "AFFECTED", "OVER", "USERS", "STATEMENT")
+_FORM: Final = "%Y-%m-%d %H:%MZ"
+_WIDTH: Final = 88
+
+
+@app.callback()
+def advisories() -> None:
+    """List advisories and what they mean for us."""
+
+
+@app.command(name="list")
+def list_advisories(
+    path: Annotated[
+        Path, typer.Argument(metavar="[PATH]", help="Output folder, or an export of advisories.")
+    ] = DEFAULT_OUT,
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """List the last version of every advisory."""
+    found = _known(path)
+    if as_json:
+        print_json_array(to_json(a) for a in found.values())
+    elif found:
+        print_text(table(_HEAD, [_row(a) for a in found.values()]))
+    else:
+        print_text("No advisory.")
+
+
+@app.command()
+def show(
+    target: Annotated[str, typer.Argument(metavar="[PATH/]ID", help="Advisory, or its beginning.")],
+    *,
+    time_zone: ZoneOption = "UTC",
+    as_json: JsonOption = False,
+) -> None:
+    """Show one advisory: every clock it names, and every post."""
+    path, wanted = split_target(target)
+    found = _known(path)
+    advisory = found[one_of(found, wanted, "advisory", path)]
+    if as_json:
+        print_json(to_json(advisory))
+    else:
+        print_text(_text(advisory, check_zone(time_zone)))
+
+
+@app.command()
+def impact(folder: FolderArgument = DEFAULT_OUT, *, as_json: JsonOption = False) -> None:
+    """Tell for every advisory whether we are affected, and whether it is over for us."""
+    source = Folder(folder)
+    found = source.impacts()
+    if as_json:
+        print_json_array(to_json(i) for i in found.values())
+    elif found:
+        rows = [
+            [i.advisory_id, i.answer, i.over, str(i.affected_users or "-"), i.statement]
+            for i in found.values()
+        ]
+        print_text(table(_IMPACT_HEAD, rows))
+    else:
+        print_text("No advisory was given to the backfill; add --advisories.")
+    warn_of_damage(source)
+
+
+def _known(path: Path) -> dict[str, Advisory]:
+    """Advisories of an output folder, else of an export."""
+    if (path / "advisories.ndjson").exists():
+        source = Folder(path)
+        found = source.advisories()
+        warn_of_damage(source)
+        return found
+    if not path.exists():
+        raise ConfigError(f"{path}: no such file or folder")
+    from connectors.advisories.files import FileAdvisoryFeed  # noqa: PLC0415 # exports only
+
+    poll = FileAdvisoryFeed([str(path)]).changed_since(None)
+    for reject in poll.rejects:
+        note(f"{reject.path}: {reject.reason}: {clean(reject.detail)}")
+    return {a.advisory_id: a for a in poll.advisories}
+
+
+def _row(advisory: Advisory) -> list[str]:
+    first = advisory.first_published_at
+    return [
+        advisory.advisory_id,
+        first.strftime(_FORM) if first else "-",
+        advisory.status,
+        advisory.symptom,
+        listed([c.label for c in advisory.clients]) or "-",
+        advisory.title,
+    ]
+
+
+def _text(advisory: Advisory, zone: str) -> str:
+    def at(value: datetime | None) -> str:
+        return moment(value, zone) if value else "not told"
+
+    lines = [
+        f"{clean(advisory.advisory_id)}  {clean(advisory.title)}",
+        "",
+        f"  Status        {clean(advisory.status)}, {clean(advisory.classification)}",
+        f"  Service       {clean(advisory.service)}",
+        f"  Clients       {listed([c.label for c in advisory.clients]) or 'none named'}",
+        f"  First post    {at(advisory.first_published_at)}",
+        f"  Start (API)   {at(advisory.start_at)}",
+        f"  Start (text)  {at(advisory.text_start_at)}",
+        f"  Restored      {at(advisory.restored_at)}",
+        f"  End (API)     {at(advisory.end_at)}",
+    ]
+    for post in advisory.posts:
+        lines += ["", f"  {moment(post.created_at, zone)}"]
+        for paragraph in paragraphs(post.text):
+            lines += textwrap.wrap(
+                paragraph, _WIDTH, initial_indent="    ", subsequent_indent="    "
+            )
+    return "\n".join(lines)

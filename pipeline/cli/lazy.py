@@ -1,0 +1,47 @@
+"""Commands are imported when they are called, so that ``--help`` is instant."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any, Final
+
+import typer.main
+from typer.core import TyperGroup
+
+# Command, module that holds its ``app``, and the line of help.
+COMMANDS: Final[dict[str, tuple[str, str]]] = {
+    "demo": ("pipeline.cli.demo", "See an outage found: simulate one, read its logs, report."),
+    "backfill": ("pipeline.cli.backfill", "Find the incidents in exported logs."),
+    "simulate": ("pipeline.cli.simulate", "Write the logs of a made-up tenant, with labels."),
+    "evaluate": ("pipeline.cli.evaluate", "Compare the incidents found with labels."),
+    "incidents": ("pipeline.cli.incidents", "List incidents, or show one in ten seconds."),
+    "flags": ("pipeline.cli.flags", "List what the detectors raised."),
+    "advisories": ("pipeline.cli.advisories", "List advisories and what they mean for us."),
+    "config": ("pipeline.cli.config", "Print an example configuration, or check one."),
+}
+
+
+class LazyGroup(TyperGroup):
+    """A group that knows names and help of its commands without importing them."""
+
+    def __init__(self, **attrs: Any) -> None:
+        super().__init__(**attrs)
+        # The names alone feed the suggestions after a typo.
+        self.commands.update(dict.fromkeys(COMMANDS, self))
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Import the module of the command and give the command, or None."""
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        module, text = COMMANDS[cmd_name]
+        command = typer.main.get_command(importlib.import_module(module).app)
+        command.name = cmd_name
+        command.short_help = text
+        return command
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the list of commands from the table."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])

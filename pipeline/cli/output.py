@@ -1,0 +1,58 @@
+"""Results on standard output, times from the command line."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from pipeline.model.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def print_text(text: str) -> None:
+    """Write ``text`` and a newline to standard output."""
+    sys.stdout.write(text + "\n")
+
+
+def print_json(value: Any) -> None:
+    """Write one JSON document, indented for people, to standard output."""
+    json.dump(value, sys.stdout, ensure_ascii=False, indent=2)
+    sys.stdout.write("\n")
+
+
+def print_json_array(values: Iterable[Any]) -> None:
+    """Write a JSON array, one element a line, while the elements come."""
+    sys.stdout.write("[")
+    for number, value in enumerate(values):
+        sys.stdout.write(",\n" if number else "\n")
+        sys.stdout.write(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+    sys.stdout.write("\n]\n")
+
+
+def note(text: str) -> None:
+    """Write a remark to standard error."""
+    sys.stderr.write(f"outrider: {text}\n")
+
+
+def parse_time(flag: str, text: str | None) -> datetime | None:
+    """Read an ISO 8601 date or time; without a zone it is UTC.
+
+    Raises:
+        ConfigError: it is none; the message names the flag.
+
+    >>> parse_time("--from", "2026-03-19T09:00+01:00").isoformat()
+    '2026-03-19T08:00:00+00:00'
+    """
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ConfigError(
+            f"{flag}: {text!r} is no time; write 2026-03-19 or 2026-03-19T08:00Z"
+        ) from error
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
