@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from connectors.normalise.tables import rows
@@ -129,6 +129,7 @@ def service_of(resource_id: str | None, resource_name: str | None) -> Service:
     return found or names.get((resource_name or "").strip().casefold(), Service.OTHER)
 
 
+@lru_cache(maxsize=8192)  # a tenant's apps and browsers; units of one process share it
 def signin_profile(traits: SigninTraits) -> Profile:
     """Client, version, device class and service of a sign-in.
 
@@ -189,6 +190,7 @@ def _device(operating_system: str) -> str | None:
     return next((d for prefix, d in _DEVICES if text.startswith(prefix)), None)
 
 
+@lru_cache(maxsize=8192)
 def audit_profile(traits: AuditTraits) -> Profile:
     """Client and version of a mailbox audit record; the service is Exchange Online.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ from connectors.normalise.audit import AuditFields, Audits
 from connectors.normalise.directory import Directories, DirectoryFields
 from connectors.normalise.outcomes import codes
 from connectors.normalise.problems import NoEvidenceError, UnusableError
-from connectors.normalise.pseudonyms import Pseudonyms
+from connectors.normalise.pseudonyms import shared
 from connectors.normalise.shapes import CONTAINERS, fields_of, unwrapped
 from connectors.normalise.signin import BlockKeys, SigninFields, Signins
 from connectors.normalise.tally import Tally
@@ -22,16 +23,26 @@ from pipeline.model.event import EVENT_SCHEMA
 from pipeline.model.reject import Reject, RejectReason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
     from connectors.normalise.columns import Rows
     from connectors.normalise.settings import NormaliseSettings
+    from connectors.normalise.signin import Reader
     from pipeline.model.vocabulary import Source
 
 _UNLIKELY: Final = (KeyError, TypeError, AttributeError)
 _BAD_TIME: Final = "the event time is no time between 2000 and 2100; write it as RFC 3339"
+
+
+class Kind(Enum):
+    """Kinds of record that have a fast reader."""
+
+    FLAT = auto()
+    ENVELOPE = auto()
+    AUDIT = auto()
+    OTHER = auto()
 
 
 class Mark(NamedTuple):
@@ -40,7 +51,7 @@ class Mark(NamedTuple):
     ordinal: int
     line: int | None
     step: int
-    offsets: NDArray[np.int64] | None
+    offsets: Sequence[int] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +78,7 @@ class Intake:
     def __init__(self, settings: NormaliseSettings, path: str, hint: Source | None = None) -> None:
         self._path = path
         self._hint = hint
-        self._pseudonyms = Pseudonyms(settings)
+        self._pseudonyms = shared(settings)
         self._signins = Signins(settings, self._pseudonyms)
         self._audits = Audits(settings, self._pseudonyms)
         self._directories = Directories(settings, self._pseudonyms)
@@ -76,7 +87,8 @@ class Intake:
             self._audits.rows,
             self._directories.rows,
         )
-        self._fast: Callable[[Any, int], None] | None = None
+        self._readers: dict[Kind, Reader] = {}
+        self._kind = Kind.OTHER
         self._container = CONTAINERS[0]
         self._next = 0  # ordinal of the next record, within the input
         self._given = 0  # records handed out already
@@ -95,15 +107,14 @@ class Intake:
         """Whether memory asks for a portion now."""
         return any(rows.crowded for rows in self._all)
 
-    def mark(
-        self, line: int | None, step: int = 1, offsets: NDArray[np.int64] | None = None
-    ) -> None:
+    def mark(self, line: int | None, step: int = 1, offsets: Sequence[int] | None = None) -> None:
         """Say where the next records stand."""
         self._marks.append(Mark(self._next, line, step, offsets))
 
     def take(self, values: Iterable[Any], data: bytes | bytearray | None = None) -> None:
         """Take parsed records; ``data`` is the JSON they were parsed from, to look keys up."""
-        self._signins.keys = BlockKeys(data)
+        flat, envelope = self._signins.readers(BlockKeys(data))
+        self._readers = {Kind.FLAT: flat, Kind.ENVELOPE: envelope, Kind.AUDIT: self._audits.flat}
         self._take(values)
 
     def take_fields(self, fields: SigninFields | AuditFields | DirectoryFields) -> None:
@@ -164,7 +175,7 @@ class Intake:
         return portion
 
     def _take(self, values: Iterable[Any]) -> None:
-        fast = self._fast
+        fast = self._readers.get(self._kind)
         at = self._next
         for value in values:
             try:
@@ -176,7 +187,7 @@ class Intake:
             except _UNLIKELY:
                 self._next = at
                 self._unusual(value)
-                fast = self._fast
+                fast = self._readers.get(self._kind)
                 at = self._next
                 continue
             at += 1
@@ -208,11 +219,11 @@ class Intake:
     def _learn(self, value: Any) -> None:
         """Try the fast reader of this kind on the records that follow."""
         if "properties" in value:
-            self._fast = self._signins.envelope
+            self._kind = Kind.ENVELOPE
         elif "CreationTime" in value:
-            self._fast = self._audits.flat
+            self._kind = Kind.AUDIT
         elif "isInteractive" in value:
-            self._fast = self._signins.flat
+            self._kind = Kind.FLAT
 
     def _held(self, value: simdjson.Object) -> simdjson.Array | None:
         for key in (self._container, *CONTAINERS):
@@ -226,7 +237,7 @@ class Intake:
         """Take the records of a page or message, all of which stand in one line."""
         mark, line, offset = self._place(self._next)
         if mark.step:
-            here = None if offset is None else np.array([offset])
+            here = None if offset is None else [offset]
             self._marks.append(Mark(self._next, line, 0, here))
         first = self._next
         self._take(held)
@@ -243,7 +254,7 @@ class Intake:
         line = None if mark.line is None else mark.line + ahead
         offsets = mark.offsets
         known = offsets is not None and ahead < len(offsets)
-        return mark, line, int(offsets[ahead]) if known and offsets is not None else None
+        return mark, line, offsets[ahead] if known and offsets is not None else None
 
     def _ignore(self, reason: NoEvidenceError) -> None:
         self._ignored += 1

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import re
-from typing import TYPE_CHECKING, Final
+from functools import lru_cache
+from typing import Final
 
-if TYPE_CHECKING:
-    from connectors.normalise.settings import NormaliseSettings
+from connectors.normalise.settings import NormaliseSettings
 
 _CACHE: Final = 100_000  # about 20 MB; a larger tenant pays 1 us for each forgotten user
 _IPV4: Final = re.compile(r"(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(?:\d{1,3}|[Xx]+)(?::\d+)?")
@@ -17,6 +17,19 @@ _IPV4: Final = re.compile(r"(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(?:\d{1,3}|[Xx]+)(?
 _SERVERS: Final = tuple(
     ipaddress.ip_network(p) for p in ("::1/128", "fe80::/10", "127.0.0.0/8", "2603:1000::/24")
 )
+
+
+def shared(settings: NormaliseSettings) -> Pseudonyms:
+    """The pseudonyms of these settings, with what earlier units of the process have cached."""
+    if settings.reveal:
+        return Pseudonyms(settings)
+    sites = tuple(sorted(settings.site_names.items()))
+    return _shared(settings.key, sites)
+
+
+@lru_cache(maxsize=1)
+def _shared(key: bytes, sites: tuple[tuple[str, str], ...]) -> Pseudonyms:
+    return Pseudonyms(NormaliseSettings(key, site_names=dict(sites)))
 
 
 class Pseudonyms:

@@ -110,8 +110,11 @@ class _Zstd:
             )
             return b""
         # The library ends silently where the file is cut off.
-        if not out and self._seekable and not is_complete(self._file):
-            self.problem = (RejectReason.TRUNCATED, _CUT)
+        if not out and self._seekable:
+            here = self._file.tell()
+            if not is_complete(self._file):
+                self.problem = (RejectReason.TRUNCATED, _CUT)
+            self._file.seek(here)
         return out
 
 
@@ -129,9 +132,10 @@ class Input:
         Raises:
             OSError: it cannot be opened.
         """
-        self._file: IO[bytes] = sys.stdin.buffer if path == STDIN else open(path, "rb")  # noqa: SIM115, PTH123 # closed by __exit__
+        self._file: IO[bytes] = sys.stdin.buffer if path == STDIN else open(path, "rb", buffering=0)  # noqa: SIM115, PTH123 # closed by __exit__
         self._own = path != STDIN
         self._limit = stop
+        self._start = start
         self._stream: _Stream = _Plain(self._file)
         self._decoder: codecs.IncrementalDecoder | None = None
         self._held = b""
@@ -199,6 +203,34 @@ class Input:
             return b""
         return out
 
+    def read_into(self, buffer: bytearray, at: int) -> int:
+        """Read into the free end of ``buffer`` and return how many bytes; 0 at the end.
+
+        At most PIECE bytes of a plain input; the buffer grows by what does not fit.
+        """
+        room = min(len(buffer) - at, PIECE)
+        if self._held or self.packed or self._decoder is not None or not self._own:
+            piece = self.read(room)
+            buffer[at : at + len(piece)] = piece
+            return len(piece)
+        if self._limit is not None:
+            room = max(0, min(room, self._limit - self.position))
+        with memoryview(buffer) as view:
+            try:
+                count: int = self._file.readinto(view[at : at + room])  # type: ignore[attr-defined] # a raw file
+            except OSError as error:
+                self._fail(error)
+                return 0
+        self.position += count
+        self._taken += count
+        return count
+
+    def _fail(self, error: OSError) -> None:
+        self.problem = (
+            RejectReason.UNREADABLE,
+            f"reading stopped: {error.strerror or 'input/output error'}; check the disk",
+        )
+
     def _pull(self, size: int) -> bytes:
         if self.problem is not None:
             return b""
@@ -215,12 +247,9 @@ class Input:
             if not self.packed and self._limit is not None:
                 size = max(0, min(size, self._limit - self._file.tell()))
             out = self._stream.read(size)
-            self._taken = self._file.tell() if self._own else self._taken + len(out)
+            self._taken = self._file.tell() - self._start if self._own else self._taken + len(out)
         except OSError as error:
-            self.problem = (
-                RejectReason.UNREADABLE,
-                f"reading stopped: {error.strerror or 'input/output error'}; check the disk",
-            )
+            self._fail(error)
             return b""
         self.problem = self.problem or self._stream.problem
         return out
