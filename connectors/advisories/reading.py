@@ -28,6 +28,8 @@ _UNAFFECTED: Final = re.compile(
     r"(?:\bnot|n't|\bnever)\s+(?:currently\s+|been\s+|be\s+)*(?:impacted|affected)"
     r"|\bun(?:affected|impacted)\b|\bno\s+impact\s+to\b"
     r"|\b(?:continues?|continued|work(?:s|ing)?)\s+(?:to\s+(?:work|function)\s+)?as\s+expected"
+    r"|(?<!no longer )\bworks\b(?!\s+(?:only|intermittently|on|to|with))"
+    r"|\b(?:still|continues?\s+to)\s+(?:work|function)\b"
     r"|\bremains?\s+(?:available|accessible|functional)",
     re.IGNORECASE,
 )

@@ -118,6 +118,7 @@ def test_other_methods_not_impacted_excludes_all_that_are_not_named() -> None:
         "Outlook on the web is unaffected.",
         "Users are able to connect through Outlook on the web.",
         "Outlook on the web continues to work as expected.",
+        "Outlook on the web works.",
     ],
 )
 def test_what_still_works_is_excluded(sentence: str) -> None:
@@ -129,6 +130,10 @@ def test_what_still_works_is_excluded(sentence: str) -> None:
     )
     assert with_post.clients == advisory.clients == (ANDROID, IOS)
     assert with_post.excluded_clients == (OWA,)
+
+
+def test_what_no_longer_works_is_affected() -> None:
+    assert read(impact="Outlook on the web no longer works.").clients == (OWA,)
 
 
 def test_what_is_affected_elsewhere_is_not_excluded() -> None:
