@@ -72,7 +72,7 @@ class Audits:
     """Reads mailbox audit records into rows."""
 
     def __init__(self, settings: NormaliseSettings, pseudonyms: Pseudonyms) -> None:
-        self.rows = Rows(Source.EXCHANGE_AUDIT.value)
+        self.rows = Rows()
         self._tenant = settings.tenant
         self._pseudonyms = pseudonyms
         self._layouts: dict[tuple[str, ...], frozenset[str]] = {}

@@ -41,13 +41,9 @@ class Rows:
 
     A row is complete when every list has grown by one; readers look everything up first
     and append last, so that a record that lacks a field leaves no half row behind.
-
-    Args:
-        label: what the rows are counted under when no client rule knows them.
     """
 
-    def __init__(self, label: str) -> None:
-        self.label = label
+    def __init__(self) -> None:
         self.profiles: list[Profile] = []
         self.contexts: list[Context] = []
         self.profile_codes: dict[Any, int] = {}

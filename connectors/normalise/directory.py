@@ -71,7 +71,7 @@ class Directories:
     """Reads directory audit records into rows."""
 
     def __init__(self, settings: NormaliseSettings, pseudonyms: Pseudonyms) -> None:
-        self.rows = Rows(Source.ENTRA_DIRECTORY_AUDIT.value)
+        self.rows = Rows()
         self._tenant = settings.tenant
         self._pseudonyms = pseudonyms
 

@@ -282,13 +282,19 @@ class Intake:
             tally.records[kind.source] += count
             if kind.error_code is not None and kind.error_code not in known:
                 tally.unknown_codes[kind.error_code] += count
-        self._count_unmatched(rows, profile)
+        self._count_unmatched(rows, profile, context)
 
-    def _count_unmatched(self, rows: Rows, profile: NDArray[np.int64]) -> None:
-        per_profile = np.bincount(profile, minlength=len(rows.profiles))
-        texts: Sequence[str | None] = [p.unmatched for p in rows.profiles]
-        for number in np.flatnonzero(per_profile).tolist():
-            text = texts[number]
-            if text is not None:
-                self.tally.unmatched_clients[rows.label, text] += int(per_profile[number])
+    def _count_unmatched(
+        self, rows: Rows, profile: NDArray[np.int64], context: NDArray[np.int64]
+    ) -> None:
+        strange = np.array([p.unmatched is not None for p in rows.profiles], bool)
+        chosen = np.flatnonzero(strange[profile])
+        if not len(chosen):
+            return
+        pairs = profile[chosen] * len(rows.contexts) + context[chosen]
+        found, counts = np.unique(pairs, return_counts=True)
+        for pair, count in zip(found.tolist(), counts.tolist(), strict=True):
+            number, place = divmod(pair, len(rows.contexts))
+            text = rows.profiles[number].unmatched or ""
+            self.tally.unmatched_clients[rows.contexts[place].source, text] += count
         self.tally.prune()

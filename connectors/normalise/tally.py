@@ -24,8 +24,7 @@ class Tally:
 
     Attributes:
         records: events by source.
-        unmatched_clients: (source, masked client text) of records no client rule knew;
-            sign-ins of both kinds count under ``entra_signin``.
+        unmatched_clients: (source, masked client text) of records no client rule knew.
         unknown_codes: error codes that stand in no table.
         ignored: records left out by kind, such as ``signin:ServicePrincipalSignInLogs``.
         forms: records by the form they came in.
