@@ -50,16 +50,20 @@ def one_of(ids: Iterable[str], wanted: str, what: str, where: Path) -> str:
         return found[0]
     if found:
         raise ConfigError(
-            f"{where}: {wanted!r} begins {len(found)} {what}s: {', '.join(found[:5])}"
+            f"{where}: {wanted!r} begins {len(found)} {_plural(what)}: {', '.join(found[:5])}"
         )
     raise ConfigError(f"{where}: no {what} {wanted!r}; there {_are(known, what)}")
 
 
 def _are(known: list[str], what: str) -> str:
     if not known:
-        return f"are no {what}s"
+        return f"are no {_plural(what)}"
     more = f" and {len(known) - 5} more" if len(known) > 5 else ""
     return f"is {', '.join(known[:5])}{more}"
+
+
+def _plural(what: str) -> str:
+    return f"{what[:-1]}ies" if what.endswith("y") else f"{what}s"
 
 
 def warn_of_damage(folder: Folder) -> None:

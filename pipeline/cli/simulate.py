@@ -10,7 +10,7 @@ import typer
 from pipeline.cli.folders import JsonOption  # noqa: TC001 # Typer reads it at run time
 from pipeline.cli.output import parse_time, print_json, print_text
 from pipeline.model.clock import rfc3339
-from pipeline.model.errors import ConfigError
+from pipeline.model.errors import ConfigError, FatalError
 from pipeline.report.text import table
 from pipeline.report.words import count
 from pipeline.runtime.progress import Progress, quantity
@@ -97,10 +97,17 @@ def simulate(
 
 
 def run_simulation(spec: SimulationSpec, out: Path) -> SimulationResult:
-    """Simulate with a progress line."""
+    """Simulate with a progress line.
+
+    Raises:
+        FatalError: ``out`` cannot be written.
+    """
     with Progress() as progress:
         progress.start("simulating", total=7 * spec.weeks, unit="days")
-        return write_tenant(spec, out, lambda done, _total: progress.update(done))
+        try:
+            return write_tenant(spec, out, lambda done, _total: progress.update(done))
+        except OSError as error:
+            raise FatalError(f"{out}: cannot be written: {error.strerror}") from error
 
 
 def _print_scenarios(*, as_json: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
@@ -40,6 +41,8 @@ _CONTEXT: Final = timedelta(hours=24)  # a quiet day on either side shows what i
 _SIGNALS_A_CLIENT: Final = 2
 _HEALTHY_CHARTS: Final = 2
 _POSTS: Final = 16
+_FIRST_POSTS: Final = 3  # how it began; of the others the last are told
+_ANCHOR: Final = re.compile(r"[^A-Za-z0-9-]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,7 @@ class IncidentView:
     """Everything the template needs of one incident, cleaned; escaping is the template's."""
 
     anchor: str
+    incident_id: str
     incident: Incident
     headline: str
     facts: Brief
@@ -177,9 +181,10 @@ def view(
     known = _advisories(incident, contents.advisories)
     marks = _marks(incident, known, axis)
     supporting, opposing = split_evidence(incident)
-    posts = _posts(known, time_zone) if detail.posts else []
+    posts, left_out = _posts(known, time_zone) if detail.posts else ([], 0)
     return IncidentView(
-        anchor=clean(incident.incident_id, 60),
+        anchor=_ANCHOR.sub("-", incident.incident_id[:60]),
+        incident_id=clean(incident.incident_id, 60),
         incident=incident,
         headline=clean(incident.headline),
         facts=brief(incident, time_zone=time_zone, advisories=contents.advisories),
@@ -197,8 +202,8 @@ def view(
             for c in incident.error_codes[:20]
         ],
         reasons=_reasons(incident),
-        posts=posts[:3] + posts[max(3, len(posts) - (_POSTS - 3)) :],
-        posts_left_out=max(0, len(posts) - _POSTS),
+        posts=posts,
+        posts_left_out=left_out,
         revisions=_revisions(history, time_zone),
         related=[clean(i, 60) for i in incident.recurrence_of],
         arrival=incident.arrival,
@@ -417,12 +422,15 @@ def _reasons(incident: Incident) -> list[str]:
     return [] if match is None else [clean(r) for r in match.reasons]
 
 
-def _posts(known: list[Advisory], zone: str) -> list[PostView]:
+def _posts(known: list[Advisory], zone: str) -> tuple[list[PostView], int]:
+    """The first posts and the last, and how many in between are left out."""
     every = sorted(((p, a) for a in known for p in a.posts), key=lambda pair: pair[0].created_at)
+    left_out = max(0, len(every) - _POSTS)
+    chosen = every[:_FIRST_POSTS] + every[_FIRST_POSTS + left_out :]
     return [
         PostView(clean(a.advisory_id, 40), moment(p.created_at, zone), paragraphs(p.text))
-        for p, a in every
-    ]
+        for p, a in chosen
+    ], left_out
 
 
 def _revisions(history: Sequence[Incident], zone: str) -> list[tuple[str, str, str, str, str]]:

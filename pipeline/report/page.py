@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pipeline.model.advisory import Answer
 from pipeline.model.incident import IncidentState
-from pipeline.model.vocabulary import CLIENT_LABELS, Client, Verdict
+from pipeline.model.vocabulary import Verdict
 from pipeline.report.chart import Axis, Span, Tick
 from pipeline.report.clean import clean
 from pipeline.report.incident_view import (
@@ -18,6 +18,7 @@ from pipeline.report.incident_view import (
     lanes_of,
     view,
 )
+from pipeline.report.power import sentence, watched
 from pipeline.report.quality import Quality, as_dict, as_list, number, quality, when
 from pipeline.report.words import SOURCE_LABELS, count, day, duration, percent, plural, short
 
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
 
     from pipeline.model.incident import Incident
     from pipeline.report.folder import Contents
-    from pipeline.report.timeline import Lane, Power, Timeline
+    from pipeline.report.power import Watched
+    from pipeline.report.timeline import Lane, Timeline
 
 _ROWS: Final = 12
 _LISTED: Final = 100
@@ -133,7 +135,7 @@ def wanted_lanes(contents: Contents, detail: Detail) -> dict[Lane, tuple[datetim
 def build(contents: Contents, timeline: Timeline, *, time_zone: str, detail: Detail) -> Page:
     """Lay the page out; nothing here is markup."""
     summary = contents.summary
-    found = quality(summary, contents.damaged)
+    found, guarded = quality(summary, contents.damaged), watched(summary)
     begin = when(summary.get("from")) or timeline.begin
     end = when(summary.get("to")) or timeline.end
     timeline.begin, timeline.end = begin, end
@@ -145,7 +147,7 @@ def build(contents: Contents, timeline: Timeline, *, time_zone: str, detail: Det
         period=f"{day(begin)} to {day(end)}" if begin and end else "period not known",
         tenants=_tenants(summary, latest),
         time_zone=time_zone,
-        hero=_hero(latest, found, timeline.power, summary),
+        hero=_hero(latest, found, guarded, summary),
         tiles=_tiles(latest, found),
         strip=_strip(contents, latest, begin, end),
         incidents=[
@@ -156,7 +158,7 @@ def build(contents: Contents, timeline: Timeline, *, time_zone: str, detail: Det
         further_left_out=max(0, len(further) - _LISTED),
         advisories=rows,
         advisories_left_out=max(0, len(contents.advisories) - _LISTED),
-        power=_power(timeline.power),
+        power=[w.row() for w in guarded[:40]],
         quality=found,
         notes=["timeline.parquet could not be read; the charts are missing."]
         if timeline.damaged
@@ -173,7 +175,7 @@ def _tenants(summary: Mapping[str, Any], latest: list[Incident]) -> str:
 def _hero(
     latest: list[Incident],
     found: Quality,
-    power: Mapping[tuple[str, str], Power],
+    guarded: list[Watched],
     summary: Mapping[str, Any],
 ) -> Hero:
     if latest:
@@ -192,7 +194,7 @@ def _hero(
             anchor=clean(worst.incident_id, 60),
         )
     received = number(as_dict(summary.get("records")).get("received"))
-    if not received and not power:
+    if not received:
         return Hero("unsure", "Nothing to judge: no record was read", _NO_RECORDS, ["no data"])
     blind = (
         f" {duration(found.blind_hours * 3600)} of the logs are missing, and of those nothing is "
@@ -203,7 +205,7 @@ def _hero(
     return Hero(
         "unsure" if blind else "calm",
         "No incident found" + (", but we were blind for a part" if blind else ""),
-        _power_sentence(power) + blind,
+        sentence(guarded) + blind,
         [plural(received, "record") + " read"],
     )
 
@@ -212,25 +214,6 @@ _NO_RECORDS: Final = (
     "Either the paths held no sign-in or audit records, or all were rejected; see data quality "
     "below. This is no all-clear."
 )
-
-
-def _power_sentence(power: Mapping[tuple[str, str], Power]) -> str:
-    best: dict[str, Power] = {}
-    for (_, client), entry in power.items():
-        if client not in best or entry.visible_drop < best[client].visible_drop:
-            best[client] = entry
-    named = sorted((p.typical, c, p) for c, p in best.items() if p.visible_drop < 1)
-    if not named:
-        return "No client had users enough for a drop to show, so this is no all-clear."
-    told = [f"{_client(c)} {percent(p.visible_drop)}" for _, c, p in reversed(named[-3:])]
-    return (
-        "A sudden absence of this share of the usual users, for a single hour, would have left "
-        f"the band of quiet hours: {', '.join(told)}."
-    )
-
-
-def _client(name: str) -> str:
-    return CLIENT_LABELS[Client(name)] if name in set(Client) else clean(name)
 
 
 def _tiles(latest: list[Incident], found: Quality) -> list[tuple[str, str, str]]:
@@ -344,16 +327,3 @@ def _advisory_row(key: str, contents: Contents) -> AdvisoryRow:
         statement,
         clients[:20],
     )
-
-
-def _power(power: Mapping[tuple[str, str], Power]) -> list[tuple[str, str, str, str]]:
-    rows = sorted(power.items(), key=lambda item: (item[1].visible_drop, item[0]))
-    return [
-        (
-            _client(client),
-            SOURCE_LABELS.get(source, clean(source)),
-            count(p.typical),
-            percent(p.visible_drop) if p.visible_drop < 1 else "too few users",
-        )
-        for (source, client), p in rows[:40]
-    ]

@@ -11,7 +11,6 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.model.clock import from_us, to_us
-from pipeline.model.vocabulary import Client, Signal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -51,36 +50,13 @@ class Series:
 
 
 @dataclass(slots=True)
-class Power:
-    """What a lane could have shown: sums over its hours with an expectation."""
-
-    hours: int = 0
-    expected: float = 0.0
-    low: float = 0.0
-
-    @property
-    def visible_drop(self) -> float:
-        """Share of the usual users whose absence for one hour leaves the 99 % band.
-
-        Hours weigh by what is expected of them, so nights do not hide working days.
-        """
-        return 1.0 - self.low / self.expected if self.expected else 1.0
-
-    @property
-    def typical(self) -> float:
-        """Mean expected users an hour."""
-        return self.expected / self.hours if self.hours else 0.0
-
-
-@dataclass(slots=True)
 class Timeline:
-    """What was asked of the timeline, and what could have been seen at all.
+    """What was asked of the timeline, and the hours it speaks of.
 
     ``damaged``: the file is there and cannot be read.
     """
 
     series: dict[Lane, Series] = field(default_factory=dict)
-    power: dict[tuple[str, str], Power] = field(default_factory=dict)
     begin: datetime | None = None
     end: datetime | None = None
     damaged: bool = False
@@ -120,7 +96,6 @@ def _take(
     first, last = from_us(span["min"].as_py()), from_us(span["max"].as_py() + HOUR_US)
     result.begin = first if result.begin is None else min(result.begin, first)
     result.end = last if result.end is None else max(result.end, last)
-    _add_power(table, result.power)
     # Dictionary columns do not join, and files of other writers may have them.
     columns = [table[c].cast(pa.string()) for c in Lane._fields]
     keys = pc.binary_join_element_wise(*columns, _SEPARATOR)
@@ -148,27 +123,6 @@ def _take(
 def _lanes(table: pa.Table) -> Iterator[Lane]:
     for key in pc.unique(table["lane"]).to_pylist():
         yield Lane(*key.split(_SEPARATOR))
-
-
-def _add_power(table: pa.Table, power: dict[tuple[str, str], Power]) -> None:
-    """Add the hours in which the absence of users of a client could have shown."""
-    usable = table.filter(
-        (pc.field("signal") == str(Signal.ACTIVE_USERS))
-        & pc.field("expected").is_valid()
-        & (pc.field("client") != str(Client.SYSTEM))
-    )
-    if not usable.num_rows:
-        return
-    sums = (
-        usable.select(["source", "client", "expected", "low"])
-        .group_by(["source", "client"])
-        .aggregate([("expected", "sum"), ("low", "sum"), ("expected", "count")])
-    )
-    for row in sums.to_pylist():
-        entry = power.setdefault((row["source"], row["client"]), Power())
-        entry.hours += row["expected_count"]
-        entry.expected += row["expected_sum"]
-        entry.low += row["low_sum"] or 0.0
 
 
 def _join(parts: list[dict[str, NDArray[Any]]]) -> Series:

@@ -100,7 +100,7 @@ def percent(share: float) -> str:
     >>> percent(0.1234), percent(0.9996), percent(0.0004), percent(0.031), percent(1.0)
     ('12 %', '99.9 %', '0.04 %', '3.1 %', '100 %')
     """
-    if 0.995 <= share < 1:
+    if 0.99 <= share < 1:
         return f"{min(share * 100, 99.94):.1f} %"
     if 0 < share < 0.001:
         return f"{max(share * 100, 0.01):.2f} %"

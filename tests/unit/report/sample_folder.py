@@ -231,6 +231,12 @@ def summary(**changes: Any) -> dict[str, Any]:
         "rejects_by_reason": {"not_json": 61, "bad_time": 9},
         "gaps": [{"tenant": TENANT, "source": "exchange_audit", "start": "2026-03-09T02:00:00Z",
                   "end": "2026-03-09T05:00:00Z", "expected": 2210.4}],
+        "exposure": [
+            {"service": "exchange_online", "client": str(c), "users_a_day": 260 - 30 * n,
+             "smallest_detectable_effect": 0.05 * (n + 1)}
+            for n, c in enumerate((*WELL, *HURT))
+        ] + [{"service": "exchange_online", "client": "imap4", "users_a_day": 3,
+              "smallest_detectable_effect": 1.0}],
         "system_share": {"exchange_audit": 0.57},
         "seconds": {"parse": 21.2, "detect": 4.4},
         "incidents": 1,
