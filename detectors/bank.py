@@ -14,7 +14,14 @@ from detectors.failure import FailureLanes, FailureSettings
 from detectors.flags import Lane, flag_of
 from detectors.single import NEW_ERROR_SETTINGS, RETRY_SETTINGS
 from detectors.timeline import Timeline
-from pipeline.model.vocabulary import OUTCOME_FAMILIES, Client, OutcomeFamily, Signal, Source
+from pipeline.model.vocabulary import (
+    OUTCOME_FAMILIES,
+    Client,
+    OutcomeFamily,
+    Service,
+    Signal,
+    Source,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -109,9 +116,12 @@ class TenantBank:
     def _add_lanes(self, block: WindowBlock, rows: Sequence[int]) -> None:
         for row in rows:
             cell = block.cells[row]
-            self._lane("users", cell, Lane(cell, Signal.ACTIVE_USERS, "volume_drop"))
-            if cell.source is Source.EXCHANGE_AUDIT:
+            # Baskets of unlike things have no level of their own.
+            if cell.client is not Client.OTHER and cell.service is not Service.OTHER:
+                self._lane("users", cell, Lane(cell, Signal.ACTIVE_USERS, "volume_drop"))
+            if cell.source is Source.EXCHANGE_AUDIT and cell.client is not Client.OTHER:
                 self._lane("volume", cell, Lane(cell, Signal.ACCESS_VOLUME, "volume_drop"))
+            if cell.source not in SIGN_INS:
                 continue
             self._lane("retries", cell, Lane(cell, Signal.RETRY_PRESSURE, "retry_pressure"))
             for family in OutcomeFamily:
@@ -194,6 +204,8 @@ class TenantBank:
         could = values("codes", lambda lane: f"eligible_{lane.family}")
         could = np.maximum(could, met)
         write("codes", self.codes.advance(minute, could, met, seen("codes") > 0.05, level))
+        amiss = any(bool(part.evidence.is_open.any()) for part in self._parts().values())
+        self.users.hold = self.volume.hold = amiss
         self._drops(minute, level, values, seen, write)
         return found
 

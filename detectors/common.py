@@ -23,6 +23,8 @@ _LONGEST: Final = max(_LOOK_BACKS)
 # Siblings between these shares of the weight, from the most fallen to the most risen: a
 # drop of up to two fifths of the tenant's traffic does not pull the factor down with it.
 _CENTRE: Final = (0.40, 0.85)
+# A lane need not follow its siblings up: machines that poll all day do not.
+_HIGHEST: Final = 1.25
 # Flagged lanes are no reference, unless less than this share of the traffic is left.
 _LEFT: Final = 0.4
 
@@ -78,7 +80,7 @@ class CommonFactor:
             seen = (_trailing(all_counts, minutes, back) * central).sum(axis=0)
             mean = (_trailing(all_usual, minutes, back) * central).sum(axis=0)
             factor = (seen + _LEAN * factor) / (mean + _LEAN)
-        return factor
+        return np.minimum(factor, _HIGHEST)
 
     def snapshot(self) -> dict[str, Any]:
         """The state as plain JSON values."""

@@ -49,7 +49,11 @@ class DropSettings:
 
 
 class DropLanes:
-    """Many lanes at once; each hour's minutes may come together or one by one."""
+    """Many lanes at once; each hour's minutes may come together or one by one.
+
+    ``hold`` tells that something else of the tenant is amiss: users who were driven to
+    another client must not raise what is usual there.
+    """
 
     def __init__(self, settings: DropSettings) -> None:
         self.settings = settings
@@ -57,6 +61,7 @@ class DropLanes:
         self.evidence = Evidence.empty(len(settings.remains))
         self.gate = LearningGate.empty()
         self.hour: int | None = None
+        self.hold = False
         self._counts: list[NDArray[np.float64]] = []
         self._expected: list[NDArray[np.float64]] = []
         self._common: list[NDArray[np.float64]] = []
@@ -90,17 +95,18 @@ class DropLanes:
         """Usual counts of ``count`` minutes of one hour, without the common factor."""
         return self.baseline.minutes(minute // 60, minute % 60, count)
 
-    def slack(self) -> NDArray[np.float64]:
-        """Share by which each lane's null reaches below its expectation."""
-        return np.clip(self.settings.slack_sd * self.baseline.noise(), *self.settings.slack_range)
+    def slack(self, hour: int) -> NDArray[np.float64]:
+        """Share by which each lane's null reaches below its expectation in an hour."""
+        drift = np.clip(self.settings.slack_sd * self.baseline.noise(), *self.settings.slack_range)
+        return np.minimum(drift + self.baseline.doubt(hour), 0.8)
 
     def ratios(
-        self, counts: NDArray[np.float64], expected: NDArray[np.float64]
+        self, hour: int, counts: NDArray[np.float64], expected: NDArray[np.float64]
     ) -> NDArray[np.float64]:
         """Log-likelihood ratios, shape (lanes, alternatives, minutes)."""
-        null = (expected * (1.0 - self.slack())[:, None])[:, None, :]
+        null = (expected * (1.0 - self.slack(hour))[:, None])[:, None, :]
         remains = np.array(self.settings.remains)[None, :, None]
-        phi = self.baseline.phi()[:, None, None]
+        phi = self.baseline.phi(self.baseline.hourly(hour))[:, None, None]
         llr = negative_binomial_ratio(counts[:, None, :], null, remains, phi)
         return np.where(null > 0.0, llr, 0.0)
 
@@ -126,7 +132,7 @@ class DropLanes:
             self.fold()
         self.hour = hour
         expected = self.usual(minute, counts.shape[1]) * common * completeness
-        llr = self.ratios(counts, expected)
+        llr = self.ratios(hour, counts, expected)
         seen = self.warm()[:, None] & (completeness >= self.settings.least_completeness)
         sums = np.stack([counts, expected, expected])
         changes = self.evidence.advance(Minutes(minute, llr, sums, seen), threshold)
@@ -145,7 +151,7 @@ class DropLanes:
         expected = np.concatenate(self._expected, axis=1)
         common = np.concatenate(self._common, axis=1).mean(axis=1)
         learns = self.gate.close_hour(
-            common < self.settings.quiet_common,
+            (common < self.settings.quiet_common) | self.hold,
             self.settings.doubt_hours,
             self.settings.freeze_hours,
         )
@@ -160,6 +166,7 @@ class DropLanes:
             "evidence": self.evidence.snapshot(),
             "gate": self.gate.snapshot(),
             "hour": self.hour,
+            "hold": self.hold,
             "counts": [a.tolist() for a in self._counts],
             "expected": [a.tolist() for a in self._expected],
             "common": [a.tolist() for a in self._common],
@@ -176,6 +183,7 @@ class DropLanes:
         self.evidence.restore(state["evidence"])
         self.gate.restore(state["gate"])
         self.hour = state["hour"]
+        self.hold = bool(state["hold"])
         for name in ("counts", "expected", "common"):
             parts = [np.array(a, float).reshape(self.lanes, -1) for a in state[name]]
             setattr(self, f"_{name}", parts)

@@ -30,6 +30,11 @@ _POOL_WEIGHT: Final = 1.0
 _LEVEL_HALF_LIFE: Final = 24.0  # hours with traffic
 _PHI_PRIOR: Final = 1.3
 _PHI_PRIOR_WEIGHT: Final = 200.0
+# Hours with fewer expected users than this are quiet; their counts are taken to have
+# twice the variance of a Poisson count until the lane has shown its own.
+_FEW: Final = 15.0
+_LOW_PRIOR: Final = 2.0
+_LOW_PRIOR_WEIGHT: Final = 60.0
 _NOISE_PRIOR: Final = 0.08
 _NOISE_PRIOR_WEIGHT: Final = 200.0
 _FORGET_SPREAD: Final = 0.5 ** (1 / 168)
@@ -49,12 +54,14 @@ class LevelBaseline(LaneArrays):
     minute_mean: NDArray[np.float64]
     hour_excess: NDArray[np.float64]
     hour_square: NDArray[np.float64]
+    low_excess: NDArray[np.float64]
+    low_mean: NDArray[np.float64]
 
     @classmethod
     def empty(cls) -> LevelBaseline:
         """Baselines without a lane."""
         week = np.zeros((0, WEEK))
-        return cls(week.copy(), week.copy(), *(np.zeros(0) for _ in range(6)))
+        return cls(week.copy(), week.copy(), *(np.zeros(0) for _ in range(8)))
 
     def hourly(self, hour: int) -> NDArray[np.float64]:
         """Usual count of the whole hour, level included, without the common factor."""
@@ -81,12 +88,33 @@ class LevelBaseline(LaneArrays):
         usual: NDArray[np.float64] = here[:, None] * (1.0 - share) + side * share
         return usual
 
-    def phi(self) -> NDArray[np.float64]:
-        """Variance of a minute's count over its mean, at least 1.05."""
+    def phi(self, hourly: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
+        """Variance of a count over its mean, at least 1.05.
+
+        By minute, as learned; where few users are expected ``hourly`` (shape (lanes,)) the
+        spread of such quiet hours is added: there people come and go together.
+        """
         estimate = (self.minute_excess + _PHI_PRIOR * _PHI_PRIOR_WEIGHT) / (
             self.minute_mean + _PHI_PRIOR_WEIGHT
         )
-        return np.clip(estimate, 1.05, 12.0)
+        phi = np.clip(estimate, 1.05, 12.0)
+        if hourly is None:
+            return phi
+        low = (self.low_excess + _LOW_PRIOR * _LOW_PRIOR_WEIGHT) / (
+            self.low_mean + _LOW_PRIOR_WEIGHT
+        )
+        return phi + np.maximum(low - phi, 0.0) * _FEW / (_FEW + hourly)
+
+    def doubt(self, hour: int) -> NDArray[np.float64]:
+        """How far an hour's expectation may be off for having met few such days, 0..0.35.
+
+        One Sunday says little about the next: a third; five working days: 7 %.
+        """
+        slot = hour % WEEK
+        same_kind = np.flatnonzero(_KIND_OF_DAY[slot // 24] == _KIND_OF_DAY) * 24 + slot % 24
+        met = self.seen[:, same_kind].sum(axis=1)
+        doubt: NDArray[np.float64] = 0.35 / np.maximum(met, 1.0)
+        return doubt
 
     def noise(self) -> NDArray[np.float64]:
         """Relative standard deviation of an hour's count beyond its counting noise."""
@@ -125,8 +153,10 @@ class LevelBaseline(LaneArrays):
         self.total[:, slot] = self.total[:, slot] * fade + winsorised / level * take
         self.seen[:, slot] = self.seen[:, slot] * fade + take
         self.hours += take
-        self._learn_level(total, mean, take * known)
-        self._learn_spread(counts, expected, take * known * (self.hours > WEEK))
+        # Before every hour of the week was met once, a weekend would read as a collapse.
+        take = take * (self.hours > WEEK)
+        self._learn_level(total, mean, take)
+        self._learn_spread(counts, expected, take)
 
     def _learn_level(
         self, total: NDArray[np.float64], mean: NDArray[np.float64], take: NDArray[np.float64]
@@ -150,3 +180,7 @@ class LevelBaseline(LaneArrays):
         surplus = np.minimum((total - mean) ** 2, 0.5 * mean**2 + 9.0 * mean) - self.phi() * mean
         self.hour_excess = np.maximum(self.hour_excess * forget + surplus * take, 0.0)
         self.hour_square = self.hour_square * forget + mean**2 * take
+        quiet = take * (mean < _FEW)
+        residual = np.minimum((total - mean) ** 2, 25.0 * (mean + 1.0))
+        self.low_excess = self.low_excess * forget + residual * quiet
+        self.low_mean = self.low_mean * forget + mean * quiet

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from pipeline.model.vocabulary import OutcomeFamily, Signal
+from pipeline.model.vocabulary import OutcomeFamily
 
 if TYPE_CHECKING:
     from detectors.bank import TenantBank
@@ -27,7 +27,7 @@ def detectable(bank: TenantBank) -> dict[tuple[Service, Client], float]:
     out: dict[tuple[Service, Client], float] = {}
     lanes = bank.lanes("users")
     usual = _busy(bank)
-    slack = bank.users.slack()
+    slack = bank.users.slack(bank.users.hour or 0)
     phi = bank.users.baseline.phi()
     for at, lane in enumerate(lanes):
         if not bank.users.warm()[at]:
@@ -42,7 +42,7 @@ def detectable(bank: TenantBank) -> dict[tuple[Service, Client], float]:
     warm = bank.failures.warm()
     index = {lane.cell: at for at, lane in enumerate(lanes)}
     for at, lane in enumerate(bank.lanes("failures")):
-        if lane.family is OutcomeFamily.SERVICE and lane.signal is Signal.FAILURE_RATE and warm[at]:
+        if lane.family is OutcomeFamily.SERVICE and warm[at] and lane.cell in index:
             p0 = float(np.clip(rate[at], 0.002, 0.5))
             users = HOURS * usual[index[lane.cell]]
             e = np.maximum(_EFFECTS, p0)

@@ -36,9 +36,10 @@ _ENOUGH: Final = 200.0
 
 @dataclass(slots=True)
 class Arrival:
-    """Decayed histogram of one source's delays."""
+    """Decayed histogram of one source's delays; ``declared`` stands in until it is filled."""
 
     source: Source
+    declared: tuple[float, float] = (0.0, 0.0)
     counts: NDArray[np.float64] = field(default_factory=lambda: np.zeros(len(_EDGES) + 1))
 
     def learn(self, delays_seconds: NDArray[np.float64], days: float) -> None:
@@ -61,5 +62,5 @@ class Arrival:
     def settle(self) -> tuple[float, float]:
         """Median and 95 % delay in seconds: measured, else declared."""
         if not self.measured:
-            return DECLARED[self.source]
+            return self.declared
         return self.quantile(0.5), self.quantile(0.95)

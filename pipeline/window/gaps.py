@@ -32,18 +32,19 @@ _PRIOR_WEEKS: Final = 0.5
 class FeedRate:
     """Usual records an hour of one feed by hour of week, and where it was last heard.
 
-    ``total`` and ``seen`` are decayed sums by hour of week; ``silent_since`` is the minute
-    (since 1970) after the last record, None before the first.
+    ``total`` and ``seen`` are decayed sums by hour of week, ``met`` counts the hours learned;
+    ``silent_since`` is the minute (since 1970) after the last record, None before the first.
     """
 
     total: NDArray[np.float64] = field(default_factory=lambda: np.zeros(_WEEK))
     seen: NDArray[np.float64] = field(default_factory=lambda: np.zeros(_WEEK))
+    met: int = 0
     silent_since: int | None = None
     open_expected: float = 0.0
 
     def hourly(self, hours: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Usual records in each of ``hours`` (hours since 1970); 0 while unknown."""
-        if self.seen.sum() < 12:
+        """Usual records in each of ``hours`` (hours since 1970); 0 in the first week."""
+        if self.met < _WEEK:
             return np.zeros(len(hours))
         # The same hour of any day stands in for an hour of week not met often yet, but
         # never above what the quietest such day showed: weekends must not look like gaps.
@@ -59,6 +60,7 @@ class FeedRate:
         slot = hours % _WEEK
         self.total[slot] = 0.67 * self.total[slot] + records
         self.seen[slot] = 0.67 * self.seen[slot] + 1.0
+        self.met += len(hours)
 
 
 def _silences(

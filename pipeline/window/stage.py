@@ -11,7 +11,7 @@ from pipeline.model.clock import MINUTE_US, from_us, to_us
 from pipeline.model.event import EVENT_SCHEMA, EventFlag
 from pipeline.model.vocabulary import Client, Service, Source
 from pipeline.model.window import Cell, WindowBlock, outcome_column
-from pipeline.window.arrival import LATE_AFTER, Arrival
+from pipeline.window.arrival import DECLARED, LATE_AFTER, Arrival
 from pipeline.window.codes import CodesSeen, count_codes
 from pipeline.window.columns import OUTCOMES, Columns, columns
 from pipeline.window.dedupe import SeenIds, deduplicate
@@ -42,7 +42,8 @@ Feed = tuple[str, Source]
 class WindowState:
     """Everything the stage remembers; bounded by users, cells and eight days of ids.
 
-    ``closed_to`` is the moment up to which windows are closed, None before the first block.
+    ``closed_to`` is the moment up to which windows are closed, None before the first block;
+    ``declared`` holds (median, p95) delays in seconds of sources that tell no arrival time.
     """
 
     closed_to: datetime | None = None
@@ -51,6 +52,7 @@ class WindowState:
     open_hours: OpenHours = field(default_factory=OpenHours)
     codes: CodesSeen = field(default_factory=CodesSeen)
     mailboxes: Mailboxes = field(default_factory=Mailboxes)
+    declared: dict[Source, tuple[float, float]] = field(default_factory=lambda: dict(DECLARED))
     arrivals: dict[Feed, Arrival] = field(default_factory=dict)
     rates: dict[Feed, FeedRate] = field(default_factory=dict)
     duplicates: int = 0
@@ -227,7 +229,7 @@ def _completeness(
             mine &= events.tenant.codes == events.tenant.values.index(tenant)
         else:
             mine &= False
-        arrival = state.arrivals.setdefault(feed, Arrival(source))
+        arrival = state.arrivals.setdefault(feed, Arrival(source, state.declared[source]))
         told = mine & (events.received >= 0)
         arrival.learn((events.received[told] - events.time[told]) / 1e6, minutes / 1440)
         rate = state.rates.setdefault(feed, FeedRate())

@@ -113,8 +113,8 @@ def test_guests_are_kept_apart(events, start):
 def test_a_feed_that_stops_is_a_gap_and_a_quiet_night_is_not(events, start):
     state = WindowState()
     gaps = []
-    for hour in range(60):
-        silent = 40 <= hour < 44
+    for hour in range(200):
+        silent = 180 <= hour < 184
         rows = [
             {
                 "id": (hour, i),
@@ -129,11 +129,11 @@ def test_a_feed_that_stops_is_a_gap_and_a_quiet_night_is_not(events, start):
             events(rows) if rows else no_events(), start + hour * HOUR, state=state
         )
         gaps += block.gaps
-        if hour in {41, 42}:
+        if hour in {181, 182}:
             assert block.completeness[FEED].max() == 0.0
     assert len(gaps) == 1
-    assert gaps[0].start == start + 40 * HOUR
-    assert gaps[0].end == start + 44 * HOUR
+    assert gaps[0].start == start + 180 * HOUR
+    assert gaps[0].end == start + 184 * HOUR
     assert gaps[0].expected == pytest.approx(240, rel=0.2)
 
 
