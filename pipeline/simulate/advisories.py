@@ -58,31 +58,45 @@ def issue(
     impact: str,
     posts: list[dict[str, Any]],
     start: datetime,
-    end: datetime | None,
+    end: datetime,
     *,
     service: str = "Exchange Online",
     feature: str = "E-Mail and calendar access",
     classification: str = "incident",
-) -> dict[str, Any]:
-    """The last version of one serviceHealthIssue."""
-    return {
-        "startDateTime": rfc3339(start),
-        "endDateTime": rfc3339(end) if end else None,
-        "lastModifiedDateTime": posts[-1]["createdDateTime"],
+    listed_start: datetime | None = None,
+) -> list[dict[str, Any]]:
+    """Every version of one serviceHealthIssue, one a post; the last one closes it.
+
+    Until then the API says ``listed_start``; on closure it is rewritten to ``start``.
+    """
+    common: dict[str, Any] = {
         "title": title,
         "id": advisory_id,
         "impactDescription": impact,
         "classification": classification,
         "origin": "microsoft",
-        "status": "serviceRestored" if end else "serviceDegradation",
         "service": service,
         "feature": feature,
         "featureGroup": feature,
-        "isResolved": end is not None,
         "highImpact": None,
         "details": [],
-        "posts": posts,
     }
+    versions = []
+    for number in range(1, len(posts) + 1):
+        closed = number == len(posts)
+        status = "serviceDegradation" if number == 1 else "restoringService"
+        versions.append(
+            {
+                **common,
+                "startDateTime": rfc3339(start if closed else listed_start or start),
+                "endDateTime": rfc3339(end) if closed else None,
+                "lastModifiedDateTime": posts[number - 1]["createdDateTime"],
+                "status": "serviceRestored" if closed else status,
+                "isResolved": closed,
+                "posts": posts[:number],
+            }
+        )
+    return versions
 
 
 def ex1256020(start: datetime, rollback: datetime, end: datetime) -> list[dict[str, Any]]:
@@ -142,13 +156,13 @@ def ex1256020(start: datetime, rollback: datetime, end: datetime) -> list[dict[s
             ],
         ),
     ]
-    old = issue("EX1256020", title, impact, posts, start, rollback)
-    return [old, _ex1268771(title, impact, info, start, end)]
+    old = issue("EX1256020", title, impact, posts, start, rollback, listed_start=start + 2 * _HOUR)
+    return old + _ex1268771(title, impact, info, start, end)
 
 
 def _ex1268771(
     title: str, impact: str, info: str, start: datetime, end: datetime
-) -> dict[str, Any]:
+) -> list[dict[str, Any]]:
     again = start + timedelta(days=7, hours=4)
     over = max(end + 5 * _HOUR, again + _HOUR)
     past = ("Start time", spoken(start - timedelta(hours=42)))
@@ -224,7 +238,8 @@ def _loud(
             ],
         ),
     ]
-    return [issue(advisory_id, title, impact, posts, start, end, **kinds)]
+    listed = start + lag / 2
+    return issue(advisory_id, title, impact, posts, start, end, listed_start=listed, **kinds)
 
 
 def _all_protocols(start: datetime, end: datetime) -> list[dict[str, Any]]:

@@ -395,11 +395,11 @@ _MAIL = (("exchange", 1.0), ("graph", 0.15))
 HABITS: Final[dict[Client, Habit]] = {
     Client.OUTLOOK_IOS: Habit(0.35, 12, 1.3, 5, "mobile", resources=_MAIL),
     Client.OUTLOOK_ANDROID: Habit(0.20, 11, 1.3, 5, "mobile", resources=_MAIL),
-    Client.OUTLOOK_MAC_NEW: Habit(0.09, 14, 1.8, 25, "desk", resources=_MAIL, sync=0.15),
+    Client.OUTLOOK_MAC_NEW: Habit(0.09, 14, 1.6, 25, "desk", resources=_MAIL, sync=0.15),
     Client.OUTLOOK_MAC_LEGACY: Habit(0.01, 14, 1.8, 25, "desk", resources=_MAIL, sync=0.5),
-    Client.OUTLOOK_WINDOWS_CLASSIC: Habit(0.40, 14, 1.7, 35, "desk", resources=_MAIL, sync=0.55),
-    Client.OUTLOOK_WINDOWS_NEW: Habit(0.25, 14, 1.7, 30, "desk", resources=_MAIL),
-    Client.OWA: Habit(0.55, 5, 2.0, 14, "desk", resources=_MAIL, interactive=0.10),
+    Client.OUTLOOK_WINDOWS_CLASSIC: Habit(0.40, 14, 1.4, 35, "desk", resources=_MAIL, sync=0.55),
+    Client.OUTLOOK_WINDOWS_NEW: Habit(0.25, 14, 1.4, 30, "desk", resources=_MAIL),
+    Client.OWA: Habit(0.55, 5, 1.7, 14, "desk", resources=_MAIL, interactive=0.10),
     Client.ACTIVESYNC: Habit(0.07, 12, 1.3, 4, "mobile"),
     # A poll every 5 to 15 minutes, all day: 144 a day.
     Client.IMAP4: Habit(0.06, 144, 1, 1, "bot", binds=1.3, interactive=0.0),
@@ -408,7 +408,7 @@ HABITS: Final[dict[Client, Habit]] = {
     Client.POWERSHELL: Habit(0.004, 2, 1.5, 15, "desk", interactive=0.3),
     Client.TEAMS: Habit(
         0.95,
-        11,
+        8,
         1.2,
         30,
         "desk",

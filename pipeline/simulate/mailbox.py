@@ -32,7 +32,7 @@ FOLD_US: Final = 2 * MINUTE_US
 WRITES: Final = 0.12  # writes for each access
 # Sixty per cent of the server-side records come evenly day and night, the rest with the
 # mail of the day; the figure keeps them above half of all records on working days.
-SYSTEM_A_DAY: Final = 30.0
+SYSTEM_A_DAY: Final = 31.0
 _WRITE_CODES: Final = np.arange(1, len(OPERATIONS))
 _WRITE_WEIGHTS: Final = (0.30, 0.22, 0.18, 0.15, 0.10, 0.05)
 _SYSTEM_WEIGHTS: Final = (0.96, 0.0, 0.02, 0.0, 0.0, 0.02, 0.0)

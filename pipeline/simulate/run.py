@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from pipeline.simulate.spec import SimulationSpec
 
 LABELS_SCHEMA: Final = "outrider.labels/1"
-ADVISORY_PAGE: Final = 100
 
 
 def simulate(
@@ -143,24 +142,32 @@ class _Outbox:
 
 
 def _write_parts(world: World, out: Path, tally: Tally, counts: dict[str, int]) -> None:
-    spec, plan = world.spec, world.plan
+    spec = world.spec
     if spec.wants("directory"):
         for name, page in directory_pages(world):
             counts["directory"] += len(page["value"])
             write(out / "directory" / name, "none", [_json(page)], tally)
     if spec.wants("advisories"):
-        issues = sorted(plan.advisories, key=lambda i: str(i["lastModifiedDateTime"]), reverse=True)
-        counts["advisories"] = len(issues)
-        for first in range(0, len(issues), ADVISORY_PAGE):
-            page = {
-                "@odata.context": "https://graph.microsoft.com/v1.0/$metadata#admin/"
-                "serviceAnnouncement/issues",
-                "value": issues[first : first + ADVISORY_PAGE],
-            }
-            name = f"issues-{first // ADVISORY_PAGE + 1:04d}.json"
+        for name, page in advisory_pages(world):
+            counts["advisories"] += len(page["value"])
             write(out / "advisories" / name, "none", [_json(page)], tally)
     write(out / "labels.json", "none", [_json(labels(world))], tally)
     write(out / "truth.json", "none", [_json(_truth(world))], tally)
+
+
+def advisory_pages(world: World) -> list[tuple[str, dict[str, Any]]]:
+    """What polling serviceAnnouncement/issues brought, one page a change, as (name, page)."""
+    by_moment: dict[str, list[dict[str, Any]]] = {}
+    for version in world.plan.advisories:
+        by_moment.setdefault(str(version["lastModifiedDateTime"]), []).append(version)
+    context = "https://graph.microsoft.com/v1.0/$metadata#admin/serviceAnnouncement/issues"
+    return [
+        (
+            f"issues-{moment.replace('-', '').replace(':', '')}.json",
+            {"@odata.context": context, "value": versions},
+        )
+        for moment, versions in sorted(by_moment.items())
+    ]
 
 
 def labels(world: World) -> dict[str, Any]:

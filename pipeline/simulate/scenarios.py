@@ -61,7 +61,7 @@ def _ex1256020(plan: Plan, calendar: Calendar) -> None:
             services=("exchange_online",),
             signin_failures=False,
             effect=mean_effect(tuple(episodes)),
-            advisory_ids=tuple(str(d["id"]) for d in documents),
+            advisory_ids=tuple(dict.fromkeys(str(d["id"]) for d in documents)),
             entra=(Client.OUTLOOK_IOS, Client.OUTLOOK_ANDROID, Client.OUTLOOK_MAC),
             exchange_audit=clients,
         )
@@ -154,7 +154,7 @@ def _loud(
             services=services,
             signin_failures=True,
             effect=mean_effect(episodes),
-            advisory_ids=tuple(str(d["id"]) for d in documents),
+            advisory_ids=tuple(dict.fromkeys(str(d["id"]) for d in documents)),
             entra=clients,
             exchange_audit=audited,
         )

@@ -16,7 +16,8 @@ RATE: Final = 1 / 20_000
 _TIME: Final = re.compile(
     r'("{1,2}(?:createdDateTime|CreationTime|CreatedDateTime)"{1,2}:"{1,2})[^"]*'
 )
-_CODE: Final = re.compile(r'("{1,2}errorCode"{1,2}:)-?\d+|("{1,2}RecordType"{1,2}:)\d+')
+_STAMP: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[^\",]*")
+_CODE: Final = re.compile(r'("{1,2}(?:errorCode|RecordType)"{1,2}:)-?\d+')
 
 
 def damage(seed: int, rows: Rows, texts: list[str], *, by_line: bool) -> list[str]:
@@ -29,14 +30,19 @@ def damage(seed: int, rows: Rows, texts: list[str], *, by_line: bool) -> list[st
 
 
 def _spoil(text: str, kind: int) -> str:
-    if kind == 0:  # no event time at all
-        return _TIME.sub(r"\1", text, count=1)
-    if kind == 1:  # a number that is a word
-        return _CODE.sub(lambda m: f"{m[1] or m[2]}null", text, count=1)
-    if kind == 2:  # a time as a spreadsheet writes it
-        return _TIME.sub(r"\g<1>31/31/2026 25:61", text, count=1)
-    if kind == 3:  # a NUL character inside a value
-        return _TIME.sub(r"\g<1>2026-03-1\\u0000", text, count=1)
+    if kind < 4:
+        pattern, replacement = _REPLACED[kind]
+        if pattern.search(text):
+            return pattern.sub(replacement, text, count=1)
+        return _STAMP.sub("31/31/2026 25:61", text)  # a table without names in its cells
     if kind == 4:  # the writer died in the middle
         return text[: len(text) * 3 // 5]
     return text[:40] + "\x00\x00" + text[40:]
+
+
+_REPLACED: Final = (
+    (_TIME, r"\g<1>"),  # no event time at all
+    (_CODE, r"\g<1>null"),  # a number that is missing
+    (_TIME, r"\g<1>31/31/2026 25:61"),  # a time as a spreadsheet spoils it
+    (_TIME, r"\g<1>2026-03-1\\u0000"),  # a NUL character inside a value
+)

@@ -105,6 +105,8 @@ class SigninTexts:
                 "crossTenantAccessType": "b2bCollaboration" if guest else "none",
                 "userType": "guest" if guest else "member",
             }
+        elif self.version == "beta":
+            user["resourceTenantId"] = tenant  # nothing else names the tenant in this form
         return inner(user)
 
     def _software(self, soft: Software) -> str:
@@ -249,8 +251,6 @@ _POLICIES: Final = [
             ("Require compliant or hybrid joined device", ["RequireCompliantDevice"], "success"),
             ("Block legacy authentication", ["Block"], "notApplied"),
             ("Require approved client app on mobile", ["RequireApprovedApp"], "notApplied"),
-            ("Sign-in frequency for unmanaged devices", [], "notApplied"),
-            ("Block countries without business", ["Block"], "notApplied"),
         ),
         start=1,
     )

@@ -76,6 +76,15 @@ class AuditTexts:
                 "OrganizationName": DOMAIN,
                 "OriginatingServer": f"FR0P281MB{2000 + i % 400} (15.20.9587.017)\r\n",
                 "ExternalAccess": False,
+                "TokenType": "V1AppActAs",
+                "AuthType": "Bearer",
+                "AppAccessContext": {
+                    "AADSessionId": people.mailbox[i][::-1],
+                    "APIId": "00000002-0000-0ff1-ce00-000000000000",
+                    "IssuedAtTime": "1601-01-01T00:00:00",
+                    "UniqueTokenId": people.object_id[i][:22],
+                },
+                "AssociatedAdminUnits": [],
             }
         return inner(user)
 
@@ -146,7 +155,7 @@ class AuditTexts:
         if not self.full:
             return f'{access}"OperationCount":{count}}}'
         items = ",".join(
-            f'{{"InternetMessageId":"<FR0P281MB{rid[:8]}{i:04X}{rid[24:]}@FR0P281MB2345.deup281.'
+            f'{{"Id":"{_ITEM}{rid[:8]}{i:04X}","InternetMessageId":"<FR0P281MB{rid[:8]}{i:04X}{rid[24:]}@FR0P281MB2345.deup281.'
             f'prod.outlook.example>","SizeInBytes":{40_000 + 977 * i}}}'
             for i in range(min(count, 8))
         )
