@@ -6,8 +6,12 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import typer
 from pydantic import BaseModel
+from typer.testing import CliRunner
 
+from pipeline.cli.lazy import COMMANDS
+from pipeline.cli.main import app
 from pipeline.runtime.config import Config
 
 if TYPE_CHECKING:
@@ -37,7 +41,41 @@ def configuration() -> str:
     return "\n".join(["| key | default | meaning |", "|---|---|---|", *rows]) + "\n"
 
 
-PARTS: Final = {"configuration.md": configuration}
+def command_names() -> Iterator[tuple[str, ...]]:
+    """Every command as typed after ``outrider``; the program itself is ()."""
+    yield ()
+    root: Any = typer.main.get_command(app)
+    for name in COMMANDS:
+        yield (name,)
+        for inner in getattr(root.get_command(None, name), "commands", {}):
+            yield (name, inner)
+
+
+def help_of(command: tuple[str, ...]) -> str:
+    """What ``--help`` of a command prints, 96 columns wide."""
+    environment = {"COLUMNS": "96", "TERMINAL_WIDTH": "96", "NO_COLOR": "1"}
+    result = CliRunner().invoke(
+        app,
+        [*command, "--help"],
+        prog_name="outrider",
+        terminal_width=96,
+        env=environment,
+        catch_exceptions=False,
+    )
+    if result.exit_code != 0:
+        raise RuntimeError(f"outrider {' '.join(command)} --help failed: {result.output}")
+    return "\n".join(line.rstrip() for line in result.output.strip().splitlines())
+
+
+def commands() -> str:
+    """The help of every command."""
+    return "\n".join(
+        f"## {' '.join(('outrider', *command))}\n\n```text\n{help_of(command)}\n```\n"
+        for command in command_names()
+    )
+
+
+PARTS: Final = {"commands.md": commands, "configuration.md": configuration}
 
 
 def rendered(name: str, folder: Path = FOLDER) -> str:
