@@ -165,7 +165,7 @@ def chart(
     """Lay out one lane.
 
     Args:
-        series: hours within the axis.
+        series: hours of the lane; those outside the axis are left out.
         axis: what the picture shows.
         title: of the picture.
         unit: what is counted, e.g. ``active users``.
@@ -173,6 +173,7 @@ def chart(
         marks: moments to draw across.
         table_rows: hours told in the table, those outside the band first.
     """
+    series = _within(series, axis)
     rows, left_out = _rows(series, table_rows)
     description = _describe(series, unit)
     drawn, width = _thin(series)
@@ -198,6 +199,11 @@ def chart(
         hours_per_point=width,
         rows_left_out=left_out,
     )
+
+
+def _within(series: Series, axis: Axis) -> Series:
+    inside = (series.hour + HOUR_US > to_us(axis.begin)) & (series.hour < to_us(axis.end))
+    return Series(**{name: getattr(series, name)[inside] for name in Series.__slots__})
 
 
 def _blind(series: Series) -> NDArray[np.bool_]:

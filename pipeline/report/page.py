@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 _ROWS: Final = 12
 _LISTED: Final = 100
-_WIDE: Final = 110  # characters of 12 px that fit the page
+_WIDE: Final = 80  # characters of 12 px that fit a printed page
 _NARROW: Final = 40  # and a phone of 360 px
 ANSWERS: Final = {
     "yes": "affected",

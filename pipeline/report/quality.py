@@ -78,9 +78,11 @@ def _totals(records: dict[str, Any]) -> list[tuple[str, str]]:
         "duplicates": "Duplicates left out",
         "ignored": "No evidence (other kinds)",
         "rejected": "Rejected",
-        "outside": "Outside the period or tenant asked for",
     }
-    return [(label, count(number(records[k]))) for k, label in names.items() if k in records]
+    rows = [(label, count(number(records[k]))) for k, label in names.items() if k in records]
+    outside = number(records.get("outside"))
+    # Told only when something was asked to be left out.
+    return [*rows, ("Outside the time asked for", count(outside))] if outside else rows
 
 
 def _label(source: Any) -> str:

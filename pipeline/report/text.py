@@ -60,15 +60,18 @@ def _evidence(incident: Incident, width: int) -> list[str]:
 
 
 def split_evidence(incident: Incident) -> tuple[list[Evidence], list[Evidence]]:
-    """Evidence for and against the verdict, the weightiest first.
+    """Evidence for and against the verdict, the weightiest first, each fact once.
 
-    What speaks for another verdict speaks against this one.
+    What speaks for another verdict speaks against this one. One fact may speak about
+    several verdicts; it stands where it weighs most.
     """
     supporting: list[Evidence] = []
     opposing: list[Evidence] = []
+    told: set[str] = set()
     for item in sorted(incident.evidence, key=lambda e: -abs(e.weight)):
-        if item.weight == 0:
+        if item.weight == 0 or item.text in told:
             continue
+        told.add(item.text)
         for_it = (item.weight > 0) == (item.verdict is incident.verdict)
         # Evidence against a rival is no proof of this verdict, but it is on its side.
         (supporting if for_it else opposing).append(item)

@@ -66,17 +66,17 @@ def moment(at: datetime, zone: str = "UTC") -> str:
 
 
 def duration(seconds: float) -> str:
-    """A stretch of time in its two largest units, without sign.
+    """A stretch of time in its two largest units, without sign; days from two days on.
 
-    >>> duration(45), duration(-2_460), duration(11_580), duration(900_000)
-    ('45 s', '41 min', '3 h 13 min', '10 d 10 h')
+    >>> duration(45), duration(-2_460), duration(87_480), duration(900_000)
+    ('45 s', '41 min', '24 h 18 min', '10 d 10 h')
     """
     whole = round(abs(seconds))
     if whole < 60:
         return f"{whole} s"
     minutes = round(whole / 60)
     for size, unit, below in ((1440, "d", "h"), (60, "h", "min")):
-        if minutes >= size:
+        if minutes >= (2880 if unit == "d" else size):
             part = 60 if unit == "d" else 1
             rest = minutes % size // part
             return f"{minutes // size} {unit}" + (f" {rest} {below}" if rest else "")

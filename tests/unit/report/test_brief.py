@@ -61,6 +61,14 @@ def test_evidence_is_on_the_right_side(sample: ModuleType) -> None:
     assert [e.weight for e in opposing] == [-0.6, 0.3]
 
 
+def test_one_fact_is_told_once_where_it_weighs_most(sample: ModuleType) -> None:
+    first = sample.incident().evidence[0]
+    twin = replace(first, verdict=Verdict.ATTACK, weight=1.0)
+    supporting, opposing = split_evidence(sample.incident(evidence=(twin, first)))
+    assert supporting == [first]
+    assert opposing == []
+
+
 def test_the_text_fits_and_holds_all(sample: ModuleType) -> None:
     text = incident_text(sample.incident(), width=80)
     assert max(map(len, text.splitlines())) <= 80

@@ -91,6 +91,13 @@ def test_the_table_tells_the_hours_outside_first_and_how_many_are_not_told() -> 
     assert "5 hours below and 0 above" in drawn.description
 
 
+def test_hours_outside_the_picture_are_left_out() -> None:
+    drawn = chart(series([1.0] * 9 + [50.0] * 3), axis(9), title="t", unit="users")
+    assert len(points(drawn.observed)) == 9
+    assert drawn.rows_left_out == 0
+    assert len(drawn.rows) == 9
+
+
 def test_nothing_at_all_can_be_drawn() -> None:
     drawn = draw(series([]))
     assert drawn.observed == drawn.band == ""

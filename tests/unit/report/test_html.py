@@ -249,3 +249,29 @@ def test_a_year_of_incidents_stays_small(sample: ModuleType, tmp_path: Path) -> 
     assert "300 incidents" in re.sub(r"(?<=\d)\s+(?=\w)", " ", page.text)
     assert "more are in incidents.ndjson" in page.text
     assert "more are in advisories.ndjson" in page.text
+
+
+def luminance(colour: str) -> float:
+    digits = colour.lstrip("#")
+    digits = "".join(c * 2 for c in digits) if len(digits) == 3 else digits
+    parts = [int(digits[i : i + 2], 16) / 255 for i in (0, 2, 4)]
+    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one: str, other: str) -> float:
+    high, low = sorted((luminance(one), luminance(other)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("theme", [0, 1, 2], ids=["light", "dark", "print"])
+def test_every_text_colour_has_the_contrast_of_wcag_aa(page: Reader, theme: int) -> None:
+    block = re.findall(r":root\{(.*?)\}", page.style, re.DOTALL)[theme]
+    colours = dict(re.findall(r"--(\w+):(#[0-9a-f]+)", block))
+    texts = ("ink", "soft", "accent", "critical", "high", "medium", "low", "calm", "advisory")
+    for ground in ("page", "card", "sunken"):
+        for text in texts:
+            assert contrast(colours[text], colours[ground]) >= 4.5, (text, ground)
+    # WCAG 1.4.11: lines and bars that carry meaning.
+    for line in ("ink", "expected", "gap", "critical", "accent", "advisory", "calm"):
+        assert contrast(colours[line], colours["card"]) >= 3, line
