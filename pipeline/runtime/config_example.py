@@ -7,7 +7,6 @@ import textwrap
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
-from pydantic_core import PydanticUndefined
 
 from pipeline.runtime.config import Config
 
@@ -69,8 +68,8 @@ def _bounds(field: FieldInfo) -> str:
     found = {}
     for rule in field.metadata:
         for kind in ("gt", "ge", "le"):
-            limit = getattr(rule, kind, PydanticUndefined)
-            if limit is not PydanticUndefined and isinstance(limit, (int, float)):
+            limit = getattr(rule, kind, None)
+            if isinstance(limit, (int, float)):
                 found[kind] = limit
     low = f"above {found['gt']}" if "gt" in found else f"{found.get('ge')}"
     return f"({low} to {found['le']})" if "le" in found else ""
