@@ -210,7 +210,8 @@ def _is_directory(names: Mapping[str, Any]) -> bool:
 
 def _is_signin(names: Mapping[str, Any]) -> bool:
     timed = "createddatetime" in names or "requestid" in names or "dateutc" in names
-    return timed and any(m in names for m in _SIGNIN_MARKS)
+    marks = sum(m in names for m in _SIGNIN_MARKS)
+    return marks >= (1 if timed else 3)
 
 
 def _is_advisory(names: Mapping[str, Any]) -> bool:

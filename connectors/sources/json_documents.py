@@ -12,260 +12,286 @@ from typing import TYPE_CHECKING, Final
 
 from connectors.normalise.shapes import CONTAINERS
 from connectors.sources.parsing import MAX_RECORD, ParseError, Parser, diagnose
-from connectors.sources.structure import Ends, value_ends
+from connectors.sources.structure import first_ends, value_ends
 from connectors.sources.unpacking import PIECE
+from connectors.sources.window import Window
 from pipeline.model.reject import RejectReason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from connectors.normalise.intake import Intake
-    from connectors.sources.unpacking import Input
+    from connectors.sources.unpacking import Readable
 
 _BETWEEN: Final = b" \t\r\n,\x1e\0"  # RFC 7464 puts a record separator before each value
+_BLANK: Final = b" \t\r\n"
 _WHOLE: Final = 512 * 1024  # a page up to this size is parsed at once
-_MEMBER: Final = re.compile(rb'[\s,]*"((?:[^"\\]|\\.)*)"\s*:\s*')
-_SCALAR: Final = re.compile(rb'(?:"(?:[^"\\]|\\.)*"|[^\s,\]}"\[{]+)(?=[\s,}\]])')
-_KEYS: Final = frozenset(key.encode() for key in CONTAINERS)
+_ARRAY: Final = ord("[")
+_OBJECT: Final = ord("{")
+_ARRAY_END: Final = ord("]")
+_OBJECT_END: Final = ord("}")
+_TEXT: Final = rb'"(?:[^"\\]|\\.)*+"'
+_PLAIN: Final = rb"(?:" + _TEXT + rb'|[^\s,{}\[\]"]+)'
+_MEMBER: Final = re.compile(rb"(" + _TEXT + rb")\s*:\s*")
+_SCALAR: Final = re.compile(_PLAIN + rb"(?=[\s,}\]])")
+# How a record begins: its first two keys, if the first one holds a plain value.
+_HEAD: Final = re.compile(
+    rb"\{\s*(" + _TEXT + rb")\s*:\s*" + _PLAIN + rb"\s*,\s*(" + _TEXT + rb")\s*:"
+)
+_KEYS: Final = frozenset(b'"%s"' % key.encode() for key in CONTAINERS)
+_PAGE: Final = re.compile(rb"(?:" + b"|".join(sorted(_KEYS)) + rb")\s*:\s*\[")
 _NEXT: Final = re.compile(rb"[\n,]\s*(?=\{)")
+_TRIES: Final = 200  # braces looked at, from the end of a window, for the start of a record
 _CUT: Final = "ends in the middle of a record; copy the file again"
 _ODD: Final = "not JSON between two records; export it again"
+_UNENDING: Final = "a record that does not end; export it again"
+_LONG: Final = f"a record of more than {MAX_RECORD} bytes; not a log record"
+
+
+def is_page(data: bytes | bytearray, begin: int = 0) -> bool:
+    """Whether an object looks like a page or message: a list of records under a known key."""
+    return _PAGE.search(data, begin, begin + PIECE) is not None
 
 
 class DocumentReader:
-    """Reads one input as a sequence of JSON values into an intake."""
+    """Reads one input as a sequence of JSON values into an intake.
 
-    def __init__(self, source: Input, intake: Intake) -> None:
+    Args:
+        source: the input.
+        intake: where the records go.
+        line: the line in which all of it stands, if it is one of JSON lines.
+    """
+
+    def __init__(self, source: Readable, intake: Intake, line: int | None = None) -> None:
+        self._line = line
         self._source = source
         self._intake = intake
         self._parser = Parser()
-        self._buffer = b""
-        self._base = source.position
-        self._ended = False
+        self._held = Window(source)
         self._start: re.Pattern[bytes] | None = None
 
     def run(self) -> Iterator[None]:
         """Read everything; yields after each block, when the intake may be emptied."""
-        self._intake.mark(None, 0)
-        while self._to_value():
-            first = self._buffer[:1]
-            if first == b"[":
-                self._drop(1)
+        self._intake.mark(self._line, 0)
+        held = self._held
+        while held.strip(_BETWEEN):
+            first = held.first()
+            if first == _ARRAY:
+                held.drop(1)
                 yield from self._elements()
-            elif first == b"{":
+            elif first == _OBJECT:
                 yield from self._object()
             else:
-                self._resume(RejectReason.NOT_JSON, _ODD)
+                self._resume(_ODD)
             yield
-
-    def _fill(self, size: int) -> bool:
-        """Hold at least ``size`` bytes if the input has them."""
-        if len(self._buffer) >= size:
-            return True
-        pieces = [self._buffer]
-        held = len(self._buffer)
-        while held < size and not self._ended:
-            piece = self._source.read(PIECE)
-            self._ended = not piece
-            held += len(piece)
-            pieces.append(piece)
-        self._buffer = b"".join(pieces)
-        return held >= size
-
-    def _drop(self, count: int) -> None:
-        self._buffer = self._buffer[count:]
-        self._base += count
-
-    def _to_value(self) -> bool:
-        """Pass what may stand between two values; False at the end."""
-        while True:
-            rest = self._buffer.lstrip(_BETWEEN)
-            self._base += len(self._buffer) - len(rest)
-            self._buffer = rest
-            if rest or not self._fill(1):
-                return bool(rest)
 
     def _object(self) -> Iterator[None]:
         """A record, a small page, or a page whose array is to be taken apart."""
-        if self._small():
+        if self._whole():
             return
-        self._drop(1)
+        self._held.drop(1)
         while (key := self._member()) is not None:
-            if key in _KEYS and self._buffer[:1] == b"[":
-                self._drop(1)
+            if key in _KEYS and self._held.first() == _ARRAY:
+                self._held.drop(1)
                 yield from self._elements()
             elif not self._pass_value():
                 return
 
-    def _small(self) -> bool:
-        """Take the object at the front whole, if it ends soon enough."""
+    def _whole(self) -> bool:
+        """Take the values at the front, if the first of them ends soon enough."""
+        held = self._held
         size = PIECE
         while True:
-            full = self._fill(size)
-            found = value_ends(self._buffer[:size])
-            if len(found.ends):
-                end = int(found.ends[-1])
-                self._take(self._buffer[:end], found.ends.tolist())
-                self._drop(end)
-                return True
+            full = held.hold(size)
+            end = held.low + min(size, len(held))
+            found = first_ends(held.buffer, held.low, end, PIECE)
+            if found.ends:
+                return self._values(found.ends)
             if not full:
                 self._cut_off()
                 return True
-            if size >= (MAX_RECORD if _page_key(self._buffer) is None else _WHOLE):
-                return self._too_long_unless_page()
+            if size >= _WHOLE and is_page(held.buffer, held.low):
+                return False
+            if size >= MAX_RECORD:
+                self._pass_long()
+                return True
             size *= 2
 
-    def _too_long_unless_page(self) -> bool:
-        if _page_key(self._buffer) is not None:
-            return False
-        self._pass_long()
-        return True
+    def _values(self, ends: list[int]) -> bool:
+        """Take whole values up to a damaged page; False if that is the first of them."""
+        held = self._held
+        first = held.base
+        for end in ends:
+            # Blanks before a value count to it; the window has not moved since the search.
+            if not self._one(held.low, end):
+                break
+            held.drop(end - held.low)
+        return held.base > first
 
     def _member(self) -> bytes | None:
         """Pass the next key of the page; None where the page ends or is damaged."""
-        self._fill(PIECE)
-        rest = self._buffer.lstrip(_BETWEEN)
-        self._drop(len(self._buffer) - len(rest))
-        if rest[:1] == b"}":
-            self._drop(1)
+        held = self._held
+        held.hold(PIECE)
+        held.strip(_BETWEEN)
+        if held.first() == _OBJECT_END:
+            held.drop(1)
             return None
-        match = _MEMBER.match(rest)
+        match = _MEMBER.match(held.buffer, held.low, held.high)
         if match is None:
-            self._resume(RejectReason.NOT_JSON, _ODD)
+            self._resume(_ODD)
             return None
-        self._drop(match.end())
-        return match[1]
+        key, end = bytes(match[1]), match.end()
+        held.drop(end - held.low)
+        return key
 
     def _pass_value(self) -> bool:
         """Pass the value of a key that holds no records."""
-        if self._buffer[:1] in (b"{", b"["):
+        held = self._held
+        if held.first() in (_OBJECT, _ARRAY):
             return self._pass_long(silent=True)
-        match = _SCALAR.match(self._buffer)
+        match = _SCALAR.match(held.buffer, held.low, held.high)
         if match is None:
-            self._resume(RejectReason.NOT_JSON, _ODD)
+            self._resume(_ODD)
             return False
-        self._drop(match.end())
+        held.drop(match.end() - held.low)
         return True
 
     def _elements(self) -> Iterator[None]:
         """The records of an array whose opening bracket has been passed."""
+        held = self._held
         size = PIECE
         while True:
-            if not self._to_value():
+            if not held.strip(_BETWEEN):
                 self._refuse(RejectReason.TRUNCATED, _CUT)
                 return
-            if self._buffer[:1] == b"]":
-                self._drop(1)
+            if held.first() == _ARRAY_END:
+                held.drop(1)
                 return
-            full = self._fill(size)
-            window = self._buffer[:size]
-            done, closed = self._window(window)
-            if done or closed:
+            full = held.hold(size)
+            before = held.base
+            self._some(held.low + min(size, len(held)))
+            if held.base > before:
                 size = PIECE
                 yield
             elif not full:
                 if not self._cut_off():
                     return
-            elif size >= MAX_RECORD:
-                if not self._skip_damage():
-                    self._pass_long()
-            else:
+            elif size < MAX_RECORD:
                 size *= 2
-            if closed:
-                self._drop(1)
-                return
+            elif not self._skip_damage():
+                self._pass_long()
 
-    def _window(self, window: bytes) -> tuple[bool, bool]:
-        """Take the whole records at the front; whether there were any, and the array's end."""
-        end = self._last_start(window)
-        if end is not None and self._taken_at_once(window[:end]):
-            self._drop(end)
-            return True, False
-        found = value_ends(window)
-        end = int(found.ends[-1]) if len(found.ends) else 0
-        if found.closed is not None:
-            # Values without brackets stand behind the last one that has them.
-            end = found.closed
-        if end:
-            self._take(window[:end], found.ends.tolist())
-            self._learn(window, found)
-            self._drop(end)
-        closed = found.closed is not None and self._buffer[:1] == b"]"
-        if found.closed is not None and not closed:
-            self._refuse(RejectReason.NOT_JSON, _ODD)
-            self._drop(1)
-        return bool(end) or found.closed is not None, closed
-
-    def _learn(self, window: bytes, found: Ends) -> None:
-        """How a record begins: its first two keys, if the first holds a plain value."""
-        match = _HEAD.match(window)
-        if match is None or len(found.ends) < 2:
+    def _some(self, end: int) -> None:
+        """Take the whole records between the front and ``end``, and pass them."""
+        held = self._held
+        start = self._last_start(end)
+        if start is not None and self._at_once(held.low, start):
+            held.drop(start - held.low)
             return
-        first, second = re.escape(match[1]), re.escape(match[2])
-        self._start = re.compile(
-            rb'\{\s*"'
-            + first
-            + rb'"\s*:\s*(?:"(?:[^"\\]|\\.)*"|[^\s,{}\[\]"]+)\s*,\s*"'
-            + second
-            + rb'"'
-        )
+        found = first_ends(held.buffer, held.low, end, PIECE)
+        stop = found.ends[-1] if found.ends else held.low
+        if found.closed is not None:
+            # Values without brackets may stand behind the last one that has them.
+            stop = found.closed
+        if stop > held.low:
+            self._learn()
+            if not self._at_once(held.low, stop):
+                self._one_by_one(held.low, [*found.ends, stop])
+            held.drop(stop - held.low)
+        if found.closed is not None and held.first() != _ARRAY_END:
+            self._refuse(RejectReason.NOT_JSON, _ODD)
+            held.drop(1)
 
-    def _last_start(self, window: bytes) -> int | None:
-        """Where the last record of the window begins, by the looks of it.
+    def _learn(self) -> None:
+        """Note how the record at the front begins."""
+        held = self._held
+        match = _HEAD.match(held.buffer, held.low, held.high)
+        if match is not None:
+            first, second = re.escape(bytes(match[1])), re.escape(bytes(match[2]))
+            self._start = re.compile(
+                rb"\{\s*" + first + rb"\s*:\s*" + _PLAIN + rb"\s*,\s*" + second + rb"\s*:"
+            )
 
-        The parser proves it: a piece from one record's start to another's that is a valid
-        array cannot end anywhere else.
+    def _last_start(self, end: int) -> int | None:
+        """Where the last record before ``end`` begins, by the looks of it.
+
+        The parser proves it: what reaches from one record's start to another's and is a
+        valid array cannot end anywhere else. Saves the search for every bracket.
         """
         if self._start is None:
             return None
-        position = len(window)
-        for _ in range(200):
-            position = window.rfind(b"{", 0, position)
-            if position <= 0:
+        held = self._held
+        position = end
+        for _ in range(_TRIES):
+            position = held.buffer.rfind(b"{", held.low + 1, position)
+            if position < 0:
                 return None
-            if self._start.match(window, position):
-                before = window[:position].rstrip(b" \t\r\n")
-                if before.endswith(b",") and before[:-1].rstrip(b" \t\r\n").endswith(b"}"):
-                    return position
+            if self._start.match(held.buffer, position, end) and self._behind_comma(position):
+                return position
         return None
 
-    def _taken_at_once(self, piece: bytes) -> bool:
-        data = b"[" + piece.rstrip(_BETWEEN) + b"]"
-        try:
-            values = self._parser.parse(data)
-        except ParseError:
-            return False
-        self._source.progress()
-        self._intake.take(values, data)
+    def _behind_comma(self, position: int) -> bool:
+        buffer, low = self._held.buffer, self._held.low
+        wanted = [ord(","), _OBJECT_END]
+        while position > low and wanted:
+            position -= 1
+            letter = buffer[position]
+            if letter == wanted[0]:
+                wanted.pop(0)
+            elif letter not in _BLANK:
+                return False
+        return not wanted
+
+    def _at_once(self, begin: int, end: int) -> bool:
+        """Take ``buffer[begin:end]`` as the inside of one array, if it is sound."""
+        held = self._held
+        while end > begin and held.buffer[end - 1] in _BETWEEN:
+            end -= 1
+        with held.bracketed(begin, end) as piece:
+            try:
+                values = self._parser.parse(piece)
+            except ParseError:
+                return False
+            self._source.progress()
+            self._intake.take(values, held.buffer)
+            del values
         return True
 
-    def _take(self, piece: bytes, ends: list[int]) -> None:
-        """Take the values of a piece, together or, if one is damaged, one by one."""
-        if self._taken_at_once(piece):
-            return
-        begin = 0
-        for end in [*ends, len(piece)]:
-            text = piece[begin:end].strip(_BETWEEN)
-            offset = self._base + end - len(text)
+    def _one_by_one(self, begin: int, ends: list[int]) -> None:
+        """Take the values of an array each for itself, since one of them is damaged."""
+        for end in ends:
+            self._one(begin, end, within=True)
             begin = end
-            if not text:
-                continue
-            try:
-                value = self._parser.parse(text)
-            except ParseError as error:
-                self._intake.reject(*diagnose(error), offset=offset)
-                continue
-            self._source.progress()
-            self._intake.take([value], text)
-            value = None
+
+    def _one(self, begin: int, end: int, *, within: bool = False) -> bool:
+        """Take one value; False for a damaged page, which can be taken apart."""
+        held = self._held
+        text = bytes(held.buffer[begin:end]).strip(_BETWEEN)
+        if not text:
+            return True
+        try:
+            value = self._parser.parse(text)
+        except ParseError as error:
+            if not within and is_page(text):
+                return False
+            offset = held.base + end - held.low - len(text)
+            self._intake.reject(*diagnose(error), line=self._line, offset=offset)
+            return True
+        self._source.progress()
+        self._intake.take([value], text)
+        del value
+        return True
 
     def _skip_damage(self) -> bool:
         """After a record that never ends: go on where the next seems to begin."""
-        match = self._start.search(self._buffer, 1) if self._start is not None else None
+        held = self._held
+        if self._start is None:
+            return False
+        match = self._start.search(held.buffer, held.low + 1, held.high)
         if match is None:
             return False
-        self._refuse(RejectReason.NOT_JSON, "a record that does not end; export it again")
-        self._drop(match.start())
+        self._refuse(RejectReason.NOT_JSON, _UNENDING)
+        held.drop(match.start() - held.low)
         return True
 
     def _cut_off(self) -> bool:
@@ -273,53 +299,44 @@ class DocumentReader:
         if self._skip_damage():
             return True
         self._refuse(RejectReason.TRUNCATED, _CUT)
-        self._drop(len(self._buffer))
+        self._held.drop(len(self._held))
         return False
 
     def _pass_long(self, *, silent: bool = False) -> bool:
         """Pass a value of any size without holding it."""
         if not silent:
-            self._refuse(
-                RejectReason.TOO_LONG,
-                f"a record of more than {MAX_RECORD} bytes; not a log record",
-            )
+            self._refuse(RejectReason.TOO_LONG, _LONG)
+        held = self._held
         depth, in_string, escaped = 0, False, False
         while True:
+            end = held.low + min(PIECE, len(held))
             found = value_ends(
-                self._buffer[:PIECE], depth=depth, in_string=in_string, escaped=escaped
+                held.buffer, held.low, end, depth=depth, in_string=in_string, escaped=escaped
             )
-            if len(found.ends):
-                self._drop(int(found.ends[0]))
+            if found.ends or found.closed is not None:
+                stop = found.ends[0] if found.ends else found.closed
+                held.drop((stop or held.low) - held.low)
                 return True
             depth, in_string, escaped = found.depth, found.in_string, found.escaped
-            self._drop(min(PIECE, len(self._buffer)))
-            if not self._buffer and not self._fill(1):
+            held.drop(end - held.low)
+            if not len(held) and not held.hold(1):
                 return False
 
-    def _resume(self, reason: RejectReason, detail: str) -> None:
+    def _resume(self, detail: str) -> None:
         """Set aside what is no JSON, up to where a record may begin."""
-        self._refuse(reason, detail)
+        self._refuse(RejectReason.NOT_JSON, detail)
+        held = self._held
         while True:
-            match = _NEXT.search(self._buffer)
+            match = _NEXT.search(held.buffer, held.low, held.high)
             if match is not None:
-                self._drop(match.end())
+                held.drop(match.end() - held.low)
                 return
-            self._drop(len(self._buffer))
-            if not self._fill(1):
+            held.drop(len(held))
+            del match
+            if not held.hold(1):
                 return
 
     def _refuse(self, reason: RejectReason, detail: str) -> None:
         # What the input's own damage explains is told once, with the damage.
         if self._source.problem is None or reason is not RejectReason.TRUNCATED:
-            self._intake.reject(reason, detail, offset=self._base)
-
-
-_HEAD: Final = re.compile(
-    rb'\s*\{\s*"((?:[^"\\]|\\.)*)"\s*:\s*(?:"(?:[^"\\]|\\.)*"|[^\s,{}\[\]"]+)\s*,\s*"((?:[^"\\]|\\.)*)"'
-)
-
-
-def _page_key(data: bytes) -> bytes | None:
-    """The key under which a page holds its records, if it stands at the front of it."""
-    match = re.search(rb'"(' + b"|".join(_KEYS) + rb')"\s*:\s*\[', data[:PIECE])
-    return match[1] if match else None
+            self._intake.reject(reason, detail, line=self._line, offset=self._held.base)

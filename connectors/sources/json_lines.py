@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
+from connectors.sources.json_documents import DocumentReader, is_page
 from connectors.sources.parsing import MAX_RECORD, ParseError, Parser, diagnose
-from connectors.sources.unpacking import PIECE
+from connectors.sources.unpacking import PIECE, Memory, RestOfLine
 from pipeline.model.reject import RejectReason
 
 if TYPE_CHECKING:
@@ -19,6 +21,10 @@ _COMMA: Final = 44
 _OPEN: Final = 91
 _CLOSE: Final = 93
 _BLANK: Final = b" \t\r\0"
+_NOT_BLANK: Final = re.compile(rb"\S[^\n]*")
+_MOST_LINES: Final = 8192  # in a block: lines of 32 bytes are no records
+_NUL: Final = "only NUL bytes or commas; the writer was cut off"
+_LONG: Final = f"a line of more than {MAX_RECORD} bytes; write one record a line"
 
 
 class LineReader:
@@ -95,58 +101,79 @@ class LineReader:
 
     def _block(self, begin: int, end: int) -> None:
         """Parse the lines between ``begin`` and the newline at ``end`` as one array."""
-        buffer = self._buffer
-        before = buffer[begin - 1]
+        breaks = self._breaks(begin, end)
+        if breaks is None or not self._at_once(begin, end, breaks):
+            self._one_by_one(begin, end)
+        if self._line is not None:
+            count = len(breaks) if breaks is not None else self._buffer.count(b"\n", begin, end)
+            self._line += count + 1
+
+    def _breaks(self, begin: int, end: int) -> list[int] | None:
+        """Positions of the newlines; None if there are too many for lines of records."""
         # Finding newline by newline beats comparing every byte four times over.
+        buffer = self._buffer
         breaks: list[int] = []
         position = buffer.find(b"\n", begin, end)
         while position >= 0:
             breaks.append(position)
-            buffer[position] = _COMMA
             position = buffer.find(b"\n", position + 1, end)
+            if len(breaks) > _MOST_LINES:
+                return None
+        return breaks
+
+    def _at_once(self, begin: int, end: int, breaks: list[int]) -> bool:
+        """Take the lines as one array, if all of them are sound."""
+        buffer = self._buffer
+        before, base = buffer[begin - 1], self._base - 1
+        for position in breaks:
+            buffer[position] = _COMMA
         buffer[begin - 1], buffer[end] = _OPEN, _CLOSE
-        base = self._base - 1
-        self._intake.mark(self._line, 1, [begin + base, *(b + 1 + base for b in breaks)])
         try:
-            values = self._parser.parse(memoryview(buffer)[begin - 1 : end + 1])
-        except ParseError:
-            values = None
-        if values is not None and len(values) == len(breaks) + 1:
+            with memoryview(buffer) as view, view[begin - 1 : end + 1] as piece:
+                values = self._parser.parse(piece)
+            if len(values) != len(breaks) + 1:
+                return False
             self._source.progress()
+            self._intake.mark(self._line, 1, [begin + base, *(b + 1 + base for b in breaks)])
             self._intake.take(values, buffer)
-            values = None
-        else:
-            values = None
+        except ParseError:
+            return False
+        finally:
             for position in breaks:
                 buffer[position] = _NEWLINE
-            self._one_by_one(bytes(buffer[begin:end]).split(b"\n"), begin + base)
-        buffer[begin - 1], buffer[end] = before, _NEWLINE
-        if self._line is not None:
-            self._line += len(breaks) + 1
+            buffer[begin - 1], buffer[end] = before, _NEWLINE
+        return True
 
-    def _one_by_one(self, lines: list[bytes], offset: int) -> None:
-        for number, line in enumerate(lines):
-            self._one(line, None if self._line is None else self._line + number, offset)
-            offset += len(line) + 1
+    def _one_by_one(self, begin: int, end: int) -> None:
+        """Take the lines each for itself; blank ones, however many, cost nothing."""
+        line, counted = self._line, begin
+        position = begin
+        while match := _NOT_BLANK.search(self._buffer, position, end):
+            start, position = match.span()
+            text = match[0]
+            del match
+            if line is not None:
+                line += self._buffer.count(b"\n", counted, start)
+                counted = start
+            front = self._buffer.rfind(b"\n", begin, start) + 1 or begin
+            self._one(bytes(text), line, self._base + front - 1)
 
     def _one(self, line: bytes, number: int | None, offset: int) -> None:
-        text = line.strip(_BLANK)
-        # Lines of an array or of a page written one record a line.
-        text = text.rstrip(b",")
+        # Lines of an array or of a page may be written one record a line.
+        text = line.strip(_BLANK).rstrip(b",")
         if not text:
-            if b"\0" in line:
-                self._intake.mark(number, 0, [offset])
-                self._intake.reject(
-                    RejectReason.NOT_JSON,
-                    "only NUL bytes; the writer was cut off",
-                    line=number,
-                    offset=offset,
-                )
+            self._intake.mark(number, 0, [offset])
+            self._intake.reject(RejectReason.NOT_JSON, _NUL, line=number, offset=offset)
             return
         self._intake.mark(number, 1, [offset])
         try:
             value = self._parser.parse(text)
         except ParseError as error:
+            if is_page(text):
+                memory = Memory(text, offset)
+                for _ in DocumentReader(memory, self._intake, number).run():
+                    pass
+                return
             self._intake.reject(*diagnose(error), line=number, offset=offset)
             return
         self._source.progress()
@@ -167,11 +194,13 @@ class LineReader:
             self._keep(self._filled)
         elif self._filled <= MAX_RECORD:
             self._buffer.extend(bytes(len(self._buffer)))
+        elif is_page(self._buffer):
+            self._page()
         else:
             self._intake.mark(self._line, 0, [self._base])
             self._intake.reject(
                 RejectReason.TOO_LONG,
-                f"a line of more than {MAX_RECORD} bytes; write one record a line",
+                _LONG,
                 line=self._line,
                 offset=self._base,
             )
@@ -179,6 +208,18 @@ class LineReader:
                 self._line += 1
             self._skipping = True
             self._keep(self._filled)
+
+    def _page(self) -> None:
+        """Take a line apart that is a page of records, too large to hold."""
+        rest = RestOfLine(self._source, bytes(self._buffer[1 : self._filled]), self._base)
+        for _ in DocumentReader(rest, self._intake, self._line).run():
+            pass
+        if self._line is not None:
+            self._line += 1
+        del self._buffer[PIECE + 2 :]
+        self._buffer[1 : 1 + len(rest.behind)] = rest.behind
+        self._filled = 1 + len(rest.behind)
+        self._base = rest.position
 
     def _last_line(self) -> None:
         """What stands behind the last newline: a record, or one that is being written."""

@@ -9,6 +9,7 @@ from connectors.sources.parsing import ParseError, Parser
 from connectors.sources.tabular import is_header
 from connectors.sources.units import Form
 
+_LINES: Final = 40
 _PARQUET: Final = b"PAR1"
 _BLANK: Final = b" \t\r\n\0"
 # A quote inside a string is escaped, so these can only be keys of the document itself.
@@ -62,16 +63,16 @@ def _is_advisory(text: bytes) -> bool:
 
 
 def _is_lines(text: bytes) -> bool:
-    """Whether the first line is a whole object, or one that is longer than the head."""
-    line, newline, _ = text.partition(b"\n")
-    if not line.startswith(b"{"):
+    """Whether one of the first lines is a whole object; broken ones may stand before it."""
+    if not text.startswith(b"{"):
         return False
-    if not newline:
-        return False  # one value: a page, a record, or the long first line of many
-    try:
-        Parser().parse(line.strip(_BLANK))
-    except ParseError:
-        # A broken line among lines, unless what follows is its continuation.
-        following = text[len(line) :].lstrip(_BLANK)
-        return following.startswith(b"{") and line.rstrip().endswith(b"}")
-    return True
+    # The last piece of the head may be cut; one value without a newline is a document.
+    for line in text.split(b"\n", _LINES)[:-1]:
+        piece = line.strip(_BLANK)
+        if len(piece) > len(b"{}") and piece.startswith(b"{"):
+            try:
+                Parser().parse(piece)
+            except ParseError:
+                continue
+            return True
+    return False

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import codecs
 import sys
-import zlib
 from typing import IO, TYPE_CHECKING, Final, Protocol, Self
 
 import zstandard
@@ -33,6 +32,8 @@ _WIDEST_WINDOW: Final = 64 * 1024 * 1024
 _UTF16: Final = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 _DAMAGED: Final = "the compressed data is damaged; copy the file again"
 _CUT: Final = "the compressed data ends early; copy the file again"
+
+_GZIP_ERRORS: Final[tuple[type[Exception], ...]] = (isal_zlib.error,)  # type: ignore[assignment] # its stubs take the class for an object
 
 Problem = tuple[RejectReason, str]
 
@@ -72,7 +73,7 @@ class _Gzip:
                     return b""
             try:
                 out: bytes = self._member.decompress(self._input, size)
-            except zlib.error:  # isal raises the standard library's own
+            except _GZIP_ERRORS:
                 self.problem = (RejectReason.TRUNCATED, _DAMAGED)
                 return b""
             self._begun = True
@@ -283,6 +284,79 @@ class Input:
             self._decoder = codecs.getincrementaldecoder(encoding)("surrogatepass")
             head = self._decoder.decode(head).encode("utf-8", "surrogatepass")
         self._held = head
+
+
+class Readable(Protocol):
+    """What a reader of documents needs of its input."""
+
+    position: int
+
+    @property
+    def problem(self) -> Problem | None:
+        """Why the input ended early, if it did."""
+        ...
+
+    def read_into(self, buffer: bytearray, at: int) -> int:
+        """Read behind ``at``; 0 at the end."""
+        ...
+
+    def progress(self) -> None:
+        """Hear that a record was found."""
+        ...
+
+
+class Memory:
+    """Bytes in memory as an input."""
+
+    problem: Problem | None = None
+
+    def __init__(self, data: bytes, position: int) -> None:
+        self._data = data
+        self.position = position
+
+    def read_into(self, buffer: bytearray, at: int) -> int:
+        """Give everything at once; the buffer grows as needed."""
+        count = len(self._data)
+        buffer[at : at + count] = self._data
+        self.position += count
+        self._data = b""
+        return count
+
+    def progress(self) -> None:
+        """Nothing to guard: it is in memory already."""
+
+
+class RestOfLine:
+    """What is held of a line and what follows of it, as an input; ``behind`` is what came after."""
+
+    def __init__(self, source: Input, held: bytes, position: int) -> None:
+        self._source = source
+        self._held = held
+        self._ended = False
+        self.position = position
+        self.behind = b""
+
+    @property
+    def problem(self) -> Problem | None:
+        """The problem of the input itself."""
+        return self._source.problem
+
+    def read_into(self, buffer: bytearray, at: int) -> int:
+        """Read up to the end of the line."""
+        if self._ended:
+            return 0
+        piece = self._held or self._source.read(PIECE)
+        self._held = b""
+        line, newline, self.behind = piece.partition(b"\n")
+        line += newline
+        self._ended = bool(newline) or not line
+        buffer[at : at + len(line)] = line
+        self.position += len(line)
+        return len(line)
+
+    def progress(self) -> None:
+        """Pass it on."""
+        self._source.progress()
 
 
 class _Peeked:
