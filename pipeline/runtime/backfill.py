@@ -262,6 +262,8 @@ class _Run:
             *(reject for m in manifests for reject in m.rejects),
         ]
         write_lines(out / "rejects.ndjson", rejects)
+        # Names that an earlier run was asked for do not outlive this one.
+        (out / "users.ndjson").unlink(missing_ok=True)
         if self.request.reveal_users:
             names = {k: v for m in manifests for k, v in m.revealed.items()}
             write_lines(out / "users.ndjson", [{"user": k, "name": v} for k, v in names.items()])
