@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from pipeline.simulate.catalog import HABITS
 from pipeline.simulate.confounders import HOLIDAY_FACTOR, is_holiday
+from pipeline.simulate.habits import HABITS
 from pipeline.simulate.places import OFFICES
 from pipeline.simulate.population import CLIENT_INDEX, SERVICE, ZONES
 from pipeline.simulate.rhythm import HEADROOM, draw_hours, local_to_us, week_factor

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from pipeline.model.clock import to_us
 from pipeline.model.vocabulary import Client
-from pipeline.simulate.catalog import AUDITED, HABITS
+from pipeline.simulate.habits import AUDITED, HABITS
 from pipeline.simulate.plan import Change, Effect, Episode, Label, Mode
 from pipeline.simulate.population import ZONES
 

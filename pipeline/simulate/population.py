@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from pipeline.model.vocabulary import Client
-from pipeline.simulate.catalog import HABITS, SOFTWARE
+from pipeline.simulate.catalog import SOFTWARE
+from pipeline.simulate.habits import HABITS
 from pipeline.simulate.people import DOMAIN, GHOSTS, SERVICES, names
 from pipeline.simulate.places import (
     CARRIERS,

@@ -13,8 +13,9 @@ from pipeline.simulate.activity import day_uses
 from pipeline.simulate.delivery import deliver_audit, deliver_signins
 from pipeline.simulate.directory import directory_pages
 from pipeline.simulate.disturb import disturb
+from pipeline.simulate.formats.audit_writers import AUDIT_WRITERS
 from pipeline.simulate.formats.container import Tally, write
-from pipeline.simulate.formats.writers import AUDIT_WRITERS, SIGNIN_WRITERS
+from pipeline.simulate.formats.signin_writers import SIGNIN_WRITERS
 from pipeline.simulate.intruders import day_others
 from pipeline.simulate.mailbox import day_audit
 from pipeline.simulate.population import GUEST
@@ -61,11 +62,12 @@ def simulate(
         for box, rows in ((signins, signin_rows), (audit, audit_rows)):
             if spec.wants(box.part):
                 # The next local day begins up to two hours before midnight UTC.
-                counts[box.part] += box.add(rows, world.begin + (number - 1) * 86_400_000_000)
+                box.add(rows, world.begin + (number - 1) * 86_400_000_000)
         if progress is not None:
             progress(min(number, days), days)
     for box in (signins, audit):
-        counts[box.part] += box.finish()
+        box.finish()
+        counts[box.part] = box.written
     _write_parts(world, out, tally, counts)
     return SimulationResult(
         out=out,
@@ -120,25 +122,29 @@ class _Outbox:
         self._writer = writer
         self._waiting = np.zeros(0, dtype)
 
-    def add(self, rows: Rows, midnight: int) -> int:
+    @property
+    def written(self) -> int:
+        """Records written so far, those delivered twice counted twice."""
+        return self._writer.written
+
+    def add(self, rows: Rows, midnight: int) -> None:
         """Take rows; write what is delivered before ``midnight``, one UTC day at a time."""
         self._waiting = np.concatenate([self._waiting, rows])
         due = self._waiting["avail"] < midnight
         ready = take(self._waiting, due)
         self._waiting = take(self._waiting, ~due)
-        return self._write(ready)
+        self._write(ready)
 
-    def finish(self) -> int:
+    def finish(self) -> None:
         """Write whatever is left."""
         rows, self._waiting = self._waiting, self._waiting[:0]
-        return self._write(rows)
+        self._write(rows)
 
-    def _write(self, rows: Rows) -> int:
+    def _write(self, rows: Rows) -> None:
         rows = rows[np.argsort(rows["avail"], kind="stable")]
         days = rows["avail"] // 86_400_000_000
         for day in np.unique(days).tolist():
             self._writer.day(take(rows, days == day))
-        return int(rows.size)
 
 
 def _write_parts(world: World, out: Path, tally: Tally, counts: dict[str, int]) -> None:

@@ -9,8 +9,9 @@ import numpy as np
 
 from pipeline.model.vocabulary import Client
 from pipeline.simulate import codes
-from pipeline.simulate.catalog import HABITS, RESOURCE_NAMES
+from pipeline.simulate.catalog import RESOURCE_NAMES
 from pipeline.simulate.disturb import REFUSED_BLOCK, lost, salt, shares
+from pipeline.simulate.habits import HABITS
 from pipeline.simulate.plan import Mode
 from pipeline.simulate.population import CLIENT_INDEX
 from pipeline.simulate.rows import INTERACTIVE, REFRESH, Rows, chance

@@ -8,7 +8,7 @@ import numpy as np
 
 from pipeline.model.clock import to_us
 from pipeline.model.vocabulary import Client
-from pipeline.simulate.catalog import AUDITED, HABITS
+from pipeline.simulate.habits import AUDITED, HABITS
 from pipeline.simulate.places import OFFICES
 from pipeline.simulate.population import CLIENT_INDEX, CLIENTS, MEMBER, populate
 from pipeline.simulate.rhythm import Drift

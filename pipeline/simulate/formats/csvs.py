@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pipeline.simulate.catalog import RESOURCES, SIGNIN_SOFTWARE
 from pipeline.simulate.codes import INTERRUPTS, REASONS
-from pipeline.simulate.formats.entra import CATEGORIES, NOBODY, PARTNER, iso, latencies, text
+from pipeline.simulate.formats.entra import CATEGORIES, NOBODY, PARTNER, iso, latencies
+from pipeline.simulate.formats.entra_full import text
 from pipeline.simulate.formats.mail import AuditTexts, record_type
 from pipeline.simulate.population import GHOST, GUEST
 from pipeline.simulate.rows import OPERATIONS, guids

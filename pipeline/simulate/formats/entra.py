@@ -7,13 +7,13 @@ up by index: a million records in some seconds.
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from pipeline.simulate.catalog import RESOURCES, SIGNIN_SOFTWARE
 from pipeline.simulate.codes import REASONS
+from pipeline.simulate.formats.entra_full import FULL_TAIL, inner
 from pipeline.simulate.population import GHOST, GUEST
 from pipeline.simulate.rows import chance, guids
 
@@ -41,16 +41,6 @@ PARTNER: Final = "5d0f6b1e-7c2a-4e94-b8d3-61f20a9c7e55"
 _SLOW: Final = (90024, 90025, 90033, 50033, 50000, 90055)
 # User agents this short, or naming new Outlook, decide the client; the rest is long.
 _TELLING: Final = 40
-
-
-def text(value: Any) -> str:
-    """``value`` as compact JSON."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-
-def inner(value: dict[str, Any]) -> str:
-    """The members of an object without its braces, with a comma after the last."""
-    return text(value)[1:-1] + "," if value else ""
 
 
 def iso(t: NDArray[np.int64], unit: str = "us") -> list[str]:
@@ -86,7 +76,7 @@ class SigninTexts:
         self.places.append(inner({"ipAddress": ""}))
         self.status = {code: self._status(code) for code in REASONS}
         self.kinds = [self._kind(i) for i in range(4)]
-        self.tail = _FULL_TAIL if full else ""
+        self.tail = FULL_TAIL if full else ""
 
     def _user(self, i: int) -> str:
         people = self.world.people.accounts
@@ -106,7 +96,8 @@ class SigninTexts:
                 "userType": "guest" if guest else "member",
             }
         elif self.version == "beta":
-            user["resourceTenantId"] = tenant  # nothing else names the tenant in this form
+            # Nothing else names the tenant in this form.
+            user |= {"homeTenantId": tenant, "resourceTenantId": tenant}
         return inner(user)
 
     def _software(self, soft: Software) -> str:
@@ -232,82 +223,3 @@ class EventHubTexts(SigninTexts):
                 strict=True,
             )
         ]
-
-
-# What a full record carries besides: policies, protocol details, risk; some 3 KB.
-_POLICIES: Final = [
-    {
-        "id": f"{i:08x}-1f0c-4d6b-9a1e-7b2f4c5d6e70",
-        "displayName": f"CA{i:03d} {what}",
-        "enforcedGrantControls": controls,
-        "enforcedSessionControls": [],
-        "result": result,
-        "conditionsSatisfied": "application,users",
-        "conditionsNotSatisfied": "none" if result == "success" else "devicePlatform",
-    }
-    for i, (what, controls, result) in enumerate(
-        (
-            ("Require multifactor authentication for administrators", ["Mfa"], "notApplied"),
-            ("Require compliant or hybrid joined device", ["RequireCompliantDevice"], "success"),
-            ("Block legacy authentication", ["Block"], "notApplied"),
-            ("Require approved client app on mobile", ["RequireApprovedApp"], "notApplied"),
-        ),
-        start=1,
-    )
-]
-_FULL_TAIL: Final = inner(
-    {
-        "appliedConditionalAccessPolicies": _POLICIES,
-        "authenticationDetails": [
-            {
-                "authenticationStepDateTime": None,
-                "authenticationMethod": "Previously satisfied",
-                "succeeded": True,
-                "authenticationStepResultDetail": "First factor requirement satisfied by claim in "
-                "the token",
-                "authenticationStepRequirement": "Primary authentication",
-            },
-            {
-                "authenticationStepDateTime": None,
-                "authenticationMethod": "Previously satisfied",
-                "succeeded": True,
-                "authenticationStepResultDetail": "MFA requirement satisfied by claim in the token",
-                "authenticationStepRequirement": "Secondary authentication",
-            },
-        ],
-        "authenticationProcessingDetails": [
-            {"key": "Legacy TLS (TLS 1.0, 1.1, 3DES)", "value": "False"},
-            {"key": "Oauth Scope Info", "value": '["EWS.AccessAsUser.All","Mail.ReadWrite"]'},
-            {"key": "Is CAE Token", "value": "True"},
-        ],
-        "authenticationRequirement": "multiFactorAuthentication",
-        "authenticationRequirementPolicies": [
-            {"requirementProvider": "multiConditionalAccess", "detail": "Conditional Access"}
-        ],
-        "authenticationProtocol": "none",
-        "incomingTokenType": "primaryRefreshToken",
-        "tokenIssuerName": "",
-        "tokenIssuerType": "AzureAD",
-        "networkLocationDetails": [
-            {"networkType": "trustedNamedLocation", "networkNames": ["Offices"]}
-        ],
-        "riskDetail": "none",
-        "riskLevelAggregated": "none",
-        "riskLevelDuringSignIn": "none",
-        "riskState": "none",
-        "riskEventTypes": [],
-        "riskEventTypes_v2": [],
-        "servicePrincipalId": "",
-        "flaggedForReview": False,
-        "isTenantRestricted": False,
-        "privateLinkDetails": {},
-        "ssoExtensionVersion": "",
-        "uniqueTokenIdentifier": "MjkwZmFmZmEtNDc3Yi00YjI4LWFlOTItNTc5ZGFhZTdiMDAw",
-        "sessionLifetimePolicies": [
-            {"expirationRequirement": "signInFrequencyPeriodicReauthentication", "detail": "72 h"}
-        ],
-        "appServicePrincipalId": None,
-        "globalSecureAccessIpAddress": "",
-        "originalTransferMethod": "none",
-    }
-)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from pipeline.simulate.catalog import FIRST_SYSTEM, SOFTWARE, SYSTEM_CALLERS
-from pipeline.simulate.formats.entra import inner, iso, text
+from pipeline.simulate.formats.entra import iso
+from pipeline.simulate.formats.entra_full import inner, text
 from pipeline.simulate.people import DOMAIN
 from pipeline.simulate.rows import OPERATIONS, guids
 
