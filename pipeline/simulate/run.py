@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from pipeline.model.clock import rfc3339, to_us
+from pipeline.model.errors import ConfigError
 from pipeline.simulate.activity import day_uses
 from pipeline.simulate.delivery import deliver_audit, deliver_signins
 from pipeline.simulate.directory import directory_pages
@@ -20,7 +22,7 @@ from pipeline.simulate.intruders import day_others
 from pipeline.simulate.mailbox import day_audit
 from pipeline.simulate.population import GUEST
 from pipeline.simulate.rows import AUDIT, SIGNIN, Rows, take
-from pipeline.simulate.spec import SimulationResult, stream
+from pipeline.simulate.spec import PARTS, SimulationResult, stream
 from pipeline.simulate.tokens import day_signins
 from pipeline.simulate.world import World
 
@@ -45,9 +47,13 @@ def simulate(
     (``outrider.labels/1``) and ``out/truth.json`` every name and address used, for privacy
     checks. ``progress`` is told (days done, days in all).
 
+    An earlier simulation under ``out`` is replaced; any other content is left alone.
+
     Raises:
+        ConfigError: ``out`` holds something that is no simulation.
         OSError: ``out`` cannot be written.
     """
+    _clear(out)
     world = World(spec)
     tally = Tally()
     out.mkdir(parents=True, exist_ok=True)
@@ -79,6 +85,19 @@ def simulate(
         files=tally.files,
         bytes=tally.bytes,
     )
+
+
+def _clear(out: Path) -> None:
+    """Remove an earlier simulation: rest files of another form would mix with the new."""
+    if not out.exists():
+        return
+    if not out.is_dir():
+        raise ConfigError(f"{out} is a file: name a folder")
+    found = {entry.name for entry in out.iterdir()}
+    if found and not {"labels.json", "truth.json"} <= found:
+        raise ConfigError(f"{out} is not empty and holds no simulation: name another folder")
+    for part in PARTS:
+        shutil.rmtree(out / part, ignore_errors=True)
 
 
 def simulate_day(world: World, day: date) -> tuple[Rows, Rows]:

@@ -13,6 +13,7 @@ from datetime import datetime
 import pytest
 import zstandard
 
+from pipeline.model.errors import ConfigError
 from pipeline.simulate import spec as specs
 from pipeline.simulate.formats import damage
 from pipeline.simulate.run import simulate
@@ -225,6 +226,23 @@ def test_labels_truth_and_progress(tmp_path):
             assert json.loads(text)["value"] is not None
     assert result.files == len([p for p in tmp_path.rglob("*") if p.is_file()])
     assert result.bytes == sum(p.stat().st_size for p in tmp_path.rglob("*") if p.is_file())
+
+
+def test_an_earlier_simulation_is_replaced(tmp_path):
+    out = tmp_path / "out"
+    simulate(SimulationSpec(signin_form="jsonl", **SMALL), out)
+    simulate(SimulationSpec(without=("audit",), **SMALL), out)
+    assert not (out / "audit").exists()
+    assert not list(out.rglob("*.jsonl*"))
+
+
+def test_other_content_is_left_alone(tmp_path):
+    (tmp_path / "thesis.txt").write_text("keep me")
+    with pytest.raises(ConfigError, match="holds no simulation"):
+        simulate(SimulationSpec(**SMALL), tmp_path)
+    with pytest.raises(ConfigError, match="is a file"):
+        simulate(SimulationSpec(**SMALL), tmp_path / "thesis.txt")
+    assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]
 
 
 def test_guid_shape():
