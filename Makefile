@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 RUN := $(VENV)/.installed-run
 DEV := $(VENV)/.installed-dev
 
-.PHONY: help install demo test check bench lock schemas docs clean
+.PHONY: help install demo test check bench lock docs clean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
@@ -34,10 +34,7 @@ lock: $(DEV) ## write the lock files anew from pyproject.toml; ARGS=--upgrade ta
 	$(BIN)/$(LOCK) $(ARGS) pyproject.toml --group build -o requirements.lock
 	$(BIN)/$(LOCK) $(ARGS) pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock
 
-schemas: $(DEV) ## write the JSON Schemas of the documents anew from their classes
-	$(BIN)/python -m pipeline.model.json_schema
-
-docs: $(DEV) ## write the reference tables in docs/ anew from the program
+docs: $(DEV) ## write the reference tables and the JSON Schemas anew from the program
 	$(BIN)/python docs/reference.py
 
 clean: ## remove the environment, caches and demo output

@@ -1,4 +1,4 @@
-"""Writes the parts of the guides that the program itself can tell: ``make docs``."""
+"""Writes what the program itself can tell, in the guides and the schemas: ``make docs``."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from typer.testing import CliRunner
 
 from pipeline.cli.lazy import COMMANDS
 from pipeline.cli.main import app
+from pipeline.match.ledger import LedgerRow
+from pipeline.model.json_schema import PUBLISHED, SCHEMA_FOLDER, render
 from pipeline.runtime.config import Config
 
 if TYPE_CHECKING:
@@ -84,6 +86,11 @@ def rendered(name: str, folder: Path = FOLDER) -> str:
     return f"{head}{MARK}\n\n{PARTS[name]()}"
 
 
+# The ledger is written by the match stage alone, so its class lives there.
+SCHEMAS: Final[dict[str, type]] = {**PUBLISHED, "ledger": LedgerRow}
+
 if __name__ == "__main__":
     for page in PARTS:
         (FOLDER / page).write_text(rendered(page), "utf-8")
+    for name, cls in SCHEMAS.items():
+        (SCHEMA_FOLDER / f"{name}.json").write_text(render(name, cls), "utf-8")

@@ -23,6 +23,7 @@ from detectors.registry import DETECTORS
 from pipeline.cli.lazy import COMMANDS
 from pipeline.cli.main import app
 from pipeline.model.errors import ExitCode
+from pipeline.model.json_schema import SCHEMA_FOLDER, render
 from pipeline.model.vocabulary import FlagKind, Signal, Verdict
 from pipeline.runtime.config import ENV_PREFIX, Config
 from pipeline.runtime.keys import KEY_VARIABLE
@@ -106,6 +107,11 @@ def test_the_check_above_sees_calls() -> None:
 @pytest.mark.parametrize("name", ["commands.md", "configuration.md"])
 def test_the_reference_is_what_make_docs_writes(name: str) -> None:
     assert (ROOT / "docs" / name).read_text("utf-8") == reference().rendered(name)
+
+
+def test_the_schemas_are_what_make_docs_writes() -> None:
+    for name, cls in reference().SCHEMAS.items():
+        assert (SCHEMA_FOLDER / f"{name}.json").read_text("utf-8") == render(name, cls)
 
 
 def test_every_command_and_option_has_help() -> None:

@@ -1,8 +1,9 @@
 """JSON Schemas (draft 2020-12) of the published documents, from their dataclasses.
 
 The files in ``schemas/`` are the contract that readers of the output check against.
-``make schemas`` writes their structure anew and keeps the words and bounds written by hand
-in them (``description``, ``minimum``, ``maximum``).
+``make docs`` writes their structure anew and keeps the words and bounds written by hand
+in them (``description``, ``minimum``, ``maximum``). ``summary.json`` and ``labels.json``
+describe documents without a class and are written by hand.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import Any, Final
 from pipeline.model.advisory import Advisory, Impact
 from pipeline.model.flag import Flag
 from pipeline.model.incident import Incident
+from pipeline.model.reject import Reject
 
 SCHEMA_FOLDER: Final = Path(__file__).with_name("schemas")
 
@@ -27,6 +29,7 @@ PUBLISHED: Final[dict[str, type]] = {
     "flag": Flag,
     "impact": Impact,
     "incident": Incident,
+    "reject": Reject,
 }
 
 _BY_HAND: Final = ("description", "minimum", "maximum")
@@ -49,7 +52,7 @@ def schema_of(cls: type, previous: dict[str, Any] | None = None) -> dict[str, An
     """
     before = previous or {}
     defs: dict[str, Any] = {}
-    version: str = vars(cls)["SCHEMA"]
+    version: str = vars(cls).get("SCHEMA", f"outrider.{cls.__name__.lower()}/1")
     body = _object(cls, before, before.get("$defs", {}), defs)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -120,18 +123,8 @@ def _reference(hint: Any, defs_before: dict[str, Any], defs: dict[str, Any]) -> 
     return {"$ref": f"#/$defs/{name}"}
 
 
-def render(name: str, folder: Path = SCHEMA_FOLDER) -> str:
-    """Return the text that ``folder/name.json`` should hold."""
+def render(name: str, cls: type, folder: Path = SCHEMA_FOLDER) -> str:
+    """Return the text that ``folder/name.json`` should hold for the class ``cls``."""
     path = folder / f"{name}.json"
     previous = json.loads(path.read_text("utf-8")) if path.exists() else None
-    return json.dumps(schema_of(PUBLISHED[name], previous), indent=2, ensure_ascii=False) + "\n"
-
-
-def write_all(folder: Path = SCHEMA_FOLDER) -> None:
-    """Write every schema file of ``folder`` anew."""
-    for name in PUBLISHED:
-        (folder / f"{name}.json").write_text(render(name, folder), "utf-8")
-
-
-if __name__ == "__main__":
-    write_all()
+    return json.dumps(schema_of(cls, previous), indent=2, ensure_ascii=False) + "\n"
