@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from connectors.normalise.settings import NormaliseSettings
 
 OPERATION: Final = "SignIn"
-_NAMES_NEEDED: Final = -1
-_NOWHERE: Final = (None, None, None)
 _LARGEST: Final = 2**31 - 1
 _INTERACTIVE: Final = {True: Source.ENTRA_SIGNIN, False: Source.ENTRA_SIGNIN_NONINTERACTIVE}
 # Diagnostic-settings categories, beta's signInEventTypes and Log Analytics table names.
@@ -42,7 +40,7 @@ _SOURCES: Final = {
 
 
 Reader = Callable[[Any, int], None]
-_Taker = Callable[[Any, int, Source, str | None, str | None, Any], None]
+_Taker = Callable[..., None]
 
 
 class SigninFields(NamedTuple):
@@ -142,9 +140,6 @@ class Signins:
         """
         take = self._taker(keys)
 
-        def flat(record: Any, at: int) -> None:
-            take(record, at, _INTERACTIVE[record["isInteractive"]], None, None, None)
-
         def envelope(record: Any, at: int) -> None:
             category = record["category"]
             source = _SOURCES.get(category.casefold())
@@ -157,36 +152,31 @@ class Signins:
                 raise TypeError
             take(record["properties"], at, source, record["tenantId"], time, record)
 
-        return flat, envelope
+        return take, envelope
 
-    def _taker(self, keys: BlockKeys) -> _Taker:  # noqa: C901, PLR0915 # one flat loop body: a call in it costs 2 % of the whole
+    def _taker(self, keys: BlockKeys) -> _Taker:  # noqa: C901, PLR0915 # holds the loop body
         """The body of the hot loop, with everything it touches in local names."""
         rows = self.rows
         profiles, contexts, users = rows.profile_codes, rows.context_codes, self._pseudonyms.users
-        add_id, add_created, add_received = (
-            rows.ids.append,
-            rows.created.append,
-            rows.received.append,
-        )
-        add_profile, add_context, add_user = (
-            rows.profile.append,
-            rows.context.append,
-            rows.user.append,
-        )
+        add_id, add_created = rows.ids.append, rows.created.append
+        add_received, add_profile = rows.received.append, rows.profile.append
+        add_context, add_user = rows.context.append, rows.user.append
         add_latency, add_at = rows.latency.append, rows.at.append
         has_device, has_system, has_browser = keys.device, keys.system, keys.browser
         has_agent, has_place, has_number = keys.agent, keys.place, keys.number
         has_tenants, has_latency, has_principal = keys.tenants, keys.latency, keys.principal
         reveals, sites = self._pseudonyms.reveals, self._sites
 
-        def take(  # noqa: C901 # see above
+        def take(  # noqa: C901, PLR0912, PLR0915 # one flat body: a call in it costs 2 % of the whole
             record: Any,
             at: int,
-            source: Source,
-            tenant: str | None,
-            received: str | None,
-            envelope: Any,
+            source: Source | None = None,
+            tenant: str | None = None,
+            received: str | None = None,
+            envelope: Any = None,
         ) -> None:
+            system = browser = agent = country = number = None
+            home = reached = kind = None
             ident = record["id"]
             created = record["createdDateTime"]
             user = record["userId"]
@@ -195,34 +185,41 @@ class Signins:
                 raise TypeError
             if has_principal and record.get("servicePrincipalId"):
                 raise KeyError(at)  # a machine's own sign-in, or something to look at closely
-            system = browser = None
+            if source is None:
+                source = _INTERACTIVE[record["isInteractive"]]
             if has_device:
                 device = record["deviceDetail"]
-                system = device.get("operatingSystem") if has_system else None
-                browser = device.get("browser") if has_browser else None
+                if has_system:
+                    system = device.get("operatingSystem")
+                if has_browser:
+                    browser = device.get("browser")
+            if has_agent:
+                agent = record.get("userAgent")
             traits = (
                 record["appId"],
                 record["resourceId"],
                 record["clientAppUsed"],
                 system,
                 browser,
-                record.get("userAgent") if has_agent else None,
+                agent,
             )
-            profile = profiles.get(traits, _NAMES_NEEDED)
-            if profile == _NAMES_NEEDED:
+            profile = profiles.get(traits)
+            if profile is None:
                 profile = self._new_profile(traits, record)
-            country = record["location"]["countryOrRegion"] if has_place else None
-            if not country and envelope is not None:
+            if has_place:
+                country = record["location"]["countryOrRegion"]
+            if envelope is not None and not country:
                 country = envelope.get("location")
-            number = record.get("autonomousSystemNumber") if has_number else None
+            if has_number:
+                number = record.get("autonomousSystemNumber")
             network = None
             if sites or type(number) is not int or number <= 0:
                 network = self._network(number, record["ipAddress"])
             if has_tenants:
-                visit = (record["homeTenantId"], record["resourceTenantId"], record["userType"])
-            else:
-                visit = _NOWHERE
-            place = (source, tenant, visit, code, country, number, network)
+                home = record["homeTenantId"]
+                reached = record["resourceTenantId"]
+                kind = record["userType"]
+            place = (source, tenant, home, reached, kind, code, country, number, network)
             context = contexts.get(place)
             if context is None:
                 context = self._new_context(place)
@@ -278,8 +275,17 @@ class Signins:
         network = self._network(number, fields.address)
         code = read_code(fields.code)
         word = None if code is not None else fields.status or _word(fields.code)
-        visit = (fields.home_tenant, fields.resource_tenant, fields.user_type)
-        place = (source, fields.tenant, visit, code, fields.country, number, network)
+        place = (
+            source,
+            fields.tenant,
+            fields.home_tenant,
+            fields.resource_tenant,
+            fields.user_type,
+            code,
+            fields.country,
+            number,
+            network,
+        )
         context = rows.context_codes.get((place, word) if word else place)
         if context is None:
             context = self._new_context(place, word)
@@ -310,20 +316,20 @@ class Signins:
         return found
 
     def _new_context(self, place: tuple[Any, ...], word: str | None = None) -> int:
-        source, tenant, visit, code, country, number, network = place
-        _texts((tenant, country, *visit))
+        source, tenant, home, reached, kind, code, country, number, network = place
+        _texts((tenant, home, reached, kind, country))
         if number is not None and not isinstance(number, (int, str)):
             raise TypeError
         outcome = outcome_of_word(word) if code is None and word else outcome_of_code(code)
         context = Context(
-            tenant=(tenant or _tenant(*visit) or self._tenant).casefold(),
+            tenant=(tenant or _tenant(home, reached, kind) or self._tenant).casefold(),
             source=source.value,
             operation=OPERATION,
             outcome=outcome.value,
             error_code=code,
             country=_country(country),
             network=network or _system(number),
-            flags=int(_guest(*visit)),
+            flags=int(_guest(home, reached, kind)),
         )
         return self.rows.context_code((place, word) if word else place, context)
 
