@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from pipeline.model.flag import Flag
     from pipeline.model.window import Gap
 
+STALE = timedelta(hours=72)  # a weekend: an incident without news for longer takes no more in
+STALE_DROP = timedelta(hours=24)  # and drops alone are not the same trouble as later failures
 GAP_EDGE = timedelta(hours=1)  # a drop this near a gap is its edge
 
 
@@ -94,12 +96,23 @@ def fit(case: Case, flag: Flag, settings: CorrelateSettings) -> Link:
     """How well ``flag`` fits ``case``; NONE = not at all."""
     if case.gap is not None:
         return Link.CELL if belongs_to_gap(flag, case.gap) else Link.NONE
+    if _stale(case, flag):
+        return Link.NONE
     link = _closeness(case, flag, settings)
     if case.state is IncidentState.RESOLVED and link < Link.CLIENT:
         return Link.NONE
     if link is Link.NONE or not _compatible(case, flag, link, settings):
         return Link.NONE
     return link
+
+
+def _stale(case: Case, flag: Flag) -> bool:
+    """Whether the case has had no news for so long that a new flag is a new matter."""
+    if case.state is IncidentState.RESOLVED:
+        return False  # the re-opening window rules
+    news = max(f.closed_at or f.alarm_at for f in case.flags.values())
+    other_kind = not neutral(flag) and all(neutral(f) for f in case.flags.values())
+    return flag.onset_at - news > (STALE_DROP if other_kind else STALE)
 
 
 def _closeness(case: Case, flag: Flag, settings: CorrelateSettings) -> Link:

@@ -6,7 +6,9 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from pipeline.correlate.clients import reduction
+from pipeline.correlate.signs import nobody_at_work, single_device, suspects
 from pipeline.correlate.words import listed, moment, percent
+from pipeline.model.change import ChangeKind
 from pipeline.model.incident import IncidentState, Severity
 from pipeline.model.vocabulary import FlagKind, Source, Verdict
 
@@ -94,11 +96,19 @@ def _drop(picture: Picture) -> float:
     return 0.0
 
 
+def _unsure(picture: Picture) -> str:
+    if picture.aftermath:
+        return "people go back to the clients that work again"
+    if single_device(picture):
+        return "perhaps one person's devices"
+    return "nobody at work" if nobody_at_work(picture) else "cause not certain"
+
+
 def _change(picture: Picture) -> str:
-    if not picture.changes:
+    named = [c for c in suspects(picture) if c.kind is not ChangeKind.OTHER]
+    if not named:
         return "our own policy, federation or configuration"
-    last = picture.changes[-1]
-    return f"our own change: {last.kind.replace('_', ' ')} at {moment(last.at)}"
+    return f"our own change: {named[0].kind.replace('_', ' ')} at {moment(named[0].at)}"
 
 
 def _cause(picture: Picture, judgement: Judgement) -> list[str]:
@@ -116,7 +126,7 @@ def _cause(picture: Picture, judgement: Judgement) -> list[str]:
     if verdict is Verdict.TELEMETRY_GAP:
         return ["our own telemetry is incomplete"]
     if verdict is Verdict.UNDETERMINED:
-        return ["nobody at work or a single device" if judgement.quiet else "cause not certain"]
+        return [_unsure(picture)]
     return []
 
 

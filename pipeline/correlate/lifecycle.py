@@ -68,10 +68,16 @@ def transition(
         if now - quiet >= settings.resolve_hold and _at_work(case, history, quiet, hour, settings):
             case.state, case.resolved_hour = IncidentState.RESOLVED, hour
             return RevisionReason.RESOLVED
-    elif now - quiet >= settings.recovering_hold:
+    elif now - quiet >= _patience(case, settings):
         case.state = IncidentState.RECOVERING
         return RevisionReason.RECOVERING
     return None
+
+
+def _patience(case: Case, settings: CorrelateSettings) -> timedelta:
+    """How long it must be quiet to say "recovering": twice as long after each false hope."""
+    hold: timedelta = settings.recovering_hold * 2 ** min(case.flips, 8)
+    return min(hold, settings.resolve_hold / 2)
 
 
 def busiest(history: History, tenant: str) -> int:

@@ -17,8 +17,16 @@ from pipeline.correlate.picture import Picture
 from pipeline.correlate.scope import Mix, concentration, normal_mix
 from pipeline.correlate.tally import Affected, Hit, Tally
 from pipeline.correlate.view import ENOUGH_USERS
-from pipeline.model.incident import ErrorCode, IncidentState
-from pipeline.model.vocabulary import FlagKind, Outcome, Service, Source
+from pipeline.model.flag import FlagState
+from pipeline.model.incident import ErrorCode, IncidentState, Severity
+from pipeline.model.vocabulary import (
+    OUTCOME_FAMILIES,
+    FlagKind,
+    Outcome,
+    Service,
+    Source,
+    same_client,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,7 +43,9 @@ TOP_CODES: Final = 5
 CODE_LIFT: Final = 1.5  # a code is the incident's own if it is this much above its usual
 CHANGE_SLACK: Final = timedelta(minutes=10)  # an onset is known no better
 UNKNOWN_CODE: Final = (Outcome.UNKNOWN_FAILURE.value, "not in the code table")
-MIX_HOURS: Final = 24  # after this the week before the onset begins to be forgotten
+FAILURES: Final = frozenset(OUTCOME_FAMILIES)
+LONG: Final = timedelta(hours=24)  # an incident this long changes what seems usual
+MIX_HOURS: Final = 48  # hours before the onset that must still be held to tell what is usual
 
 
 def look_at_gap(gap: Gap, settings: CorrelateSettings) -> Picture:
@@ -57,6 +67,7 @@ def look_at_gap(gap: Gap, settings: CorrelateSettings) -> Picture:
         changes=(),
         changes_known=False,
         other_tenants=0,
+        aftermath=False,
         gap=gap,
         settings=settings,
     )
@@ -88,7 +99,7 @@ def look(
     services = named_services(strong, now, settings)
     mix = _mix(history, case, strong, onset_hour, hour)
     rows = tally.rows
-    if tally.other_expected < ENOUGH_USERS and not _in_one_place(history, rows, mix):
+    if not _attendance_known(tally) and not _in_one_place(history, rows, mix):
         # Nobody else tells who is at work at all, so being missing everywhere is no sign.
         rows = rows[(rows["hit"] & Hit.ABSENT) == 0]
     named = {f.client for f in flags.values() if f.kind is not FlagKind.CLIENT_SHIFT}
@@ -109,10 +120,19 @@ def look(
         changes=_changes(state, case.tenant, onset_at, settings),
         changes_known=any(c.tenant == case.tenant and c.at < now for c in state.changes),
         other_tenants=_other_tenants(state, case, strong, settings),
+        aftermath=_aftermath(state, case, strong),
         gap=None,
         settings=settings,
     )
     return picture, rows, mix
+
+
+def _attendance_known(tally: Tally) -> bool:
+    """Whether other clients, or sign-ins as usual, tell that people are at work."""
+    signing_in = tally.signin_observed >= 0.9 * tally.signin_expected
+    return tally.other_expected >= ENOUGH_USERS or (
+        signing_in and tally.signin_expected >= ENOUGH_USERS
+    )
 
 
 def _in_one_place(history: History, rows: Affected, mix: Mix) -> bool:
@@ -121,8 +141,10 @@ def _in_one_place(history: History, rows: Affected, mix: Mix) -> bool:
 
 
 def _mix(history: History, case: Case, strong: tuple[Flag, ...], onset_hour: int, hour: int) -> Mix:
+    """The usual mix of the flagged cells; the last good one once the time before is forgotten."""
     cells = frozenset(map(cell_of, strong))
-    if case.mix is not None and (case.mix[0] == cells or hour - onset_hour >= MIX_HOURS):
+    known = onset_hour - min(history.hours, default=hour)
+    if case.mix is not None and (case.mix[0] == cells or known < MIX_HOURS):
         return case.mix[1]
     mix = normal_mix(history, cells, onset_hour)
     case.mix = (cells, mix)
@@ -136,6 +158,8 @@ def _codes(tally: Tally, settings: CorrelateSettings) -> tuple[ErrorCode, ...]:
         if users < 2 or users < CODE_LIFT * tally.code_usual.get(code, 0.0):
             continue
         outcome, meaning = settings.code_meanings.get(code, UNKNOWN_CODE)
+        if outcome not in FAILURES:
+            continue  # a step of a good sign-in, such as a question for a second factor
         found.append(ErrorCode(code, users, outcome, meaning))
     return tuple(sorted(found, key=lambda c: (-c.users, c.code))[:TOP_CODES])
 
@@ -162,3 +186,29 @@ def _other_tenants(
         if near <= settings.join_window and services & {f.service for f in other.flags.values()}:
             found.add(other.tenant)
     return len(found)
+
+
+def _aftermath(state: CorrelateState, case: Case, strong: tuple[Flag, ...]) -> bool:
+    """Whether people only go back to the clients they had left in a long incident.
+
+    While it lasted they were in this client, so the days to compare with mislead.
+    """
+    if any(f.kind is not FlagKind.VOLUME_DROP for f in strong):
+        return False
+    start = strong[0].onset_at
+    clients, services = {f.client for f in strong}, {f.service for f in strong}
+    for other in state.cases.values():
+        flags = other.flags.values()
+        if other is case or other.tenant != case.tenant or other.published is None or not flags:
+            continue
+        if other.published.severity is Severity.LOW or other.gap is not None:
+            continue
+        if any(f.state is FlagState.OPEN and f.onset_at < start for f in flags):
+            continue
+        if any(same_client(a, f.client) for a in clients for f in flags):
+            continue
+        first = min(f.onset_at for f in flags)
+        last = max(f.closed_at or f.alarm_at for f in flags)
+        if last - first >= LONG and first <= start and services & {f.service for f in flags}:
+            return True
+    return False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import ceil
+from math import ceil, sqrt
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
@@ -34,28 +34,43 @@ SIGMAS: Final = 2.0  # a fall within this is chance
 SMALL_PLACE: Final = 5.0  # expected users of a network below which it is not judged alone
 
 
-def people_at_work(view: View, plan: Plan, numbers: dict[str, float]) -> float:
-    """Share of the usual people who are at work, by clients that are not in the incident."""
+def people_at_work(view: View, plan: Plan, numbers: dict[str, float]) -> dict[int, float]:
+    """By id space, the share of the usual people who are at work, 0..1.
+
+    Told by the clients that are not in the incident, each log by itself: devices renew
+    their sign-ins on holidays too, mail is read by people.
+
+    Args:
+        view: the hour and its references.
+        plan: what is flagged.
+        numbers: gets all_*, other_* and signin_* (see Tally).
+    """
     planned = {c.client for c, _ in plan}
-    source = min(c.source for c, _ in plan)
-    reference = view.reference(source)
+    reference = view.reference(min(c.source for c, _ in plan))
     cells = view.human([view.now, *reference])
+    attendance: dict[int, tuple[float, float, float]] = {}
     best = (0.0, 0.0, 0.0)
     for space in (SIGNIN_SPACE, AUDIT_SPACE):
         own = [c for c in cells if space_of(c.source) == space]
         expected = mean(active_users(reference, own))
         observed = mean(active_users([view.now], own))
+        if space == SIGNIN_SPACE:
+            numbers["signin_expected"], numbers["signin_observed"] = expected, observed
         ratio = observed / expected if expected >= ENOUGH_USERS else -1.0
         best = max(best, (ratio, expected, observed))
+        rest = [c for c in own if not any(same_client(c.client, p) for p in planned)]
+        attendance[space] = _attendance(view, reference, rest)
     numbers["all_expected"], numbers["all_observed"] = best[1], best[2]
-    rest = [c for c in cells if not any(same_client(c.client, p) for p in planned)]
-    return _attendance(view, reference, rest, numbers)
+    dropped = [space_of(c.source) for c, what in plan if what == DROP]
+    own_space = max(dropped, default=SIGNIN_SPACE)
+    order = sorted(attendance, key=lambda s: s != own_space)
+    told = [s for s in order if attendance[s][1] >= ENOUGH_USERS] or order
+    _, numbers["other_expected"], numbers["other_observed"] = attendance[told[0]]
+    return {s: attendance[s if s in told else told[0]][0] for s in attendance}
 
 
-def _attendance(
-    view: View, reference: list[Hour], cells: list[Cell], numbers: dict[str, float]
-) -> float:
-    """Share of the usual people who are at work, 0..1; 1 if too few are usual.
+def _attendance(view: View, reference: list[Hour], cells: list[Cell]) -> tuple[float, float, float]:
+    """Share of the usual people who are there (1 if too few are usual), expected, observed.
 
     The median over the networks of these people: on a holiday all of them are empty; one
     site that is cut off is no reason to expect fewer people everywhere.
@@ -70,9 +85,8 @@ def _attendance(
         shares[np.isin(people, users)] += 1.0 / len(reference)
     now = distinct(ok_rows(view.now.of(c))["user"] for c in cells)
     expected = float(shares.sum())
-    numbers["other_expected"], numbers["other_observed"] = expected, float(len(now))
     if expected < ENOUGH_USERS:
-        return 1.0
+        return 1.0, expected, float(len(now))
     here = np.isin(people, now)
     places = np.unique(homes)
     ratios = np.array([here[homes == p].sum() / shares[homes == p].sum() for p in places])
@@ -80,13 +94,13 @@ def _attendance(
     order = np.argsort(ratios, kind="stable")
     middle = np.searchsorted(np.cumsum(sizes[order]), sizes.sum() / 2.0)
     whole = len(now) / expected
-    return float(min(1.0, max(whole, ratios[order][middle])))
+    return float(min(1.0, max(whole, ratios[order][middle]))), expected, float(len(now))
 
 
 def drops(
     view: View,
     plan: Plan,
-    at_work: float,
+    at_work: dict[int, float],
     numbers: dict[str, float],
     parts: list[Affected],
     lost: dict[tuple[int, Client], float],
@@ -96,12 +110,11 @@ def drops(
     Args:
         view: the hour and its references.
         plan: what is flagged.
-        at_work: share of the usual people who are at work at all.
+        at_work: by id space, share of the usual people who are at work at all.
         numbers: gets the sums (see Tally).
         parts: gets the users missed.
         lost: by (id space, client), gets the user-hours lost.
     """
-    seen = distinct(view.now.of(c)["user"] for c in human(view.now.cells, view.tenant))
     names = ("expected", "observed", "missing", "missing_present", "missing_sibling")
     for cell in sorted(c for c, what in plan if what == DROP):
         reference = view.reference(cell.source)
@@ -110,12 +123,13 @@ def drops(
         usual = np.concatenate([ok_rows(h.of(cell)) for h in reversed(reference)])
         users, first, counts = np.unique(usual["user"], return_index=True, return_counts=True)
         now = ok_rows(view.now.of(cell))["user"]
-        shares = at_work * counts / len(reference)
+        shares = at_work[space_of(cell.source)] * counts / len(reference)
+        shares *= _last_week(reference, cell, view.now.hour, len(usual) / len(reference))
         expected = float(shares.sum())
         deficit = expected - len(now)
         key = (space_of(cell.source), cell.client)
         lost[key] = max(lost.get(key, 0.0), deficit if deficit > _noise(shares) else 0.0)
-        present = np.isin(users, seen)
+        present = np.isin(users, _seen(view, cell))
         here = np.isin(users, now)
         gone = _missed(shares, here, usual["network"][first], present, users, deficit)
         present = present[gone]
@@ -168,6 +182,25 @@ def _missed(
         order = np.lexsort((users[gone], -shares[gone], ~present[gone]))
         picked.append(gone[order[: ceil(scale * number)]])
     return np.concatenate(picked)
+
+
+def _last_week(reference: list[Hour], cell: Cell, hour: int, usual: float) -> float:
+    """Factor, at most 1, where this hour of last week held clearly fewer than other days.
+
+    Monday 02:00 UTC is Sunday evening in America: no other working day is like it.
+    """
+    same = [h for h in reference if h.hour == hour - 168]
+    if not same or not usual:
+        return 1.0
+    held = len(ok_rows(same[0].of(cell)))
+    return min(1.0, (held + sqrt(held)) / usual)
+
+
+def _seen(view: View, cell: Cell) -> U64:
+    """Users at work in any client, by the same kind of log."""
+    space = space_of(cell.source)
+    cells = [c for c in human(view.now.cells, view.tenant) if space_of(c.source) == space]
+    return distinct(view.now.of(c)["user"] for c in cells)
 
 
 def _siblings(view: View, cell: Cell, plan: Plan) -> U64:

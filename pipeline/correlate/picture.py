@@ -39,6 +39,7 @@ class Picture:
         changes: the tenant's changes shortly before the onset.
         changes_known: whether the directory audit told anything in the last week.
         other_tenants: tenants with a like incident at the same time.
+        aftermath: people only return from here to clients that work again.
         gap: of a telemetry gap, the gap.
         settings: knobs and meanings of codes.
     """
@@ -58,6 +59,7 @@ class Picture:
     changes: tuple[TenantChange, ...]
     changes_known: bool
     other_tenants: int
+    aftermath: bool
     gap: Gap | None
     settings: CorrelateSettings
 

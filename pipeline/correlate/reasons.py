@@ -10,25 +10,25 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from pipeline.correlate import falls
 from pipeline.correlate.history import FAMILIES
 from pipeline.correlate.signs import (
     MATERIAL,
+    SIDE,
     blind,
     excess,
     family_share,
-    moved_on,
-    nobody_at_work,
+    fits,
+    force,
     one_network,
     pressing,
-    single_device,
+    suspects,
 )
 from pipeline.correlate.words import percent
-from pipeline.model.change import ChangeKind
 from pipeline.model.clock import rfc3339
 from pipeline.model.incident import Evidence
 from pipeline.model.vocabulary import (
     FlagKind,
-    Outcome,
     OutcomeFamily,
     Verdict,
 )
@@ -42,19 +42,8 @@ if TYPE_CHECKING:
 OUTAGE, CHANGE, ATTACK = Verdict.SERVICE_OUTAGE, Verdict.TENANT_CHANGE, Verdict.ATTACK
 LOCAL, GAP, UNSURE = Verdict.LOCAL_NETWORK, Verdict.TELEMETRY_GAP, Verdict.UNDETERMINED
 
-DROPPED: Final = 0.85  # observed by expected users from which a drop is one
 FOREIGN: Final = 0.6  # share of failures from networks where the user never succeeded
 
-# What each kind of change can break, by the outcome its failures show.
-BREAKS: Final[dict[ChangeKind, frozenset[Outcome]]] = {
-    ChangeKind.CONDITIONAL_ACCESS: frozenset({Outcome.POLICY}),
-    ChangeKind.NAMED_LOCATION: frozenset({Outcome.POLICY}),
-    ChangeKind.AUTHENTICATION_METHOD: frozenset({Outcome.POLICY}),
-    ChangeKind.FEDERATION: frozenset({Outcome.FEDERATION}),
-    ChangeKind.CERTIFICATE: frozenset({Outcome.FEDERATION, Outcome.CLIENT_CONFIG}),
-    ChangeKind.APP_CREDENTIALS: frozenset({Outcome.CLIENT_CONFIG}),
-    ChangeKind.OTHER: frozenset(),
-}
 _LABELS: Final = {
     OutcomeFamily.SERVICE: "service-side or unknown codes",
     OutcomeFamily.TENANT: "policy, federation or configuration codes",
@@ -114,28 +103,6 @@ def _failures(picture: Picture) -> list[Evidence]:
     return out
 
 
-def _drops(picture: Picture) -> list[Evidence]:
-    tally = picture.tally
-    if tally.expected < 5.0 or tally.observed > DROPPED * tally.expected:
-        return []
-    lost = 1.0 - tally.observed / tally.expected
-    out = [
-        Evidence(
-            OUTAGE,
-            0.5 + lost,
-            f"{percent(lost)} fewer active users than at the same hours of the days before "
-            f"({tally.observed:.0f} user-hours, {tally.expected:.0f} usual)",
-            {"observed": tally.observed, "expected": round(tally.expected, 1)},
-        )
-    ]
-    if tally.missing >= MATERIAL:
-        share = tally.missing_present / tally.missing
-        numbers = {"missing": tally.missing, "present_elsewhere": tally.missing_present}
-        text = f"{percent(share)} of the users missed there are at work in another client"
-        out.append(Evidence(OUTAGE, 2.0 * share - 0.5, text, numbers))
-    return out
-
-
 def _retries(picture: Picture) -> list[Evidence]:
     over = pressing(picture)
     if over < MATERIAL or picture.tally.pressing < 1.5 * picture.tally.pressing_usual:
@@ -168,11 +135,12 @@ def _places(picture: Picture) -> list[Evidence]:
         f"affected users on {net.values} networks; the largest holds {percent(net.inside)} of them, "
         f"usually {percent(net.usual)}"
     )
-    out = [Evidence(OUTAGE, 1.0, text, numbers), Evidence(LOCAL, -2.0, text, numbers)]
+    full = force(picture)
+    out = [Evidence(OUTAGE, full, text, numbers), Evidence(LOCAL, -2.0, text, numbers)]
     if land is not None and land.values >= 2 and land.inside - land.usual <= 0.2:
         text = f"affected users in {land.values} countries, spread as usual"
         spread = {"countries": float(land.values), "top_share": round(land.inside, 4)}
-        out.append(Evidence(OUTAGE, 0.3, text, spread))
+        out.append(Evidence(OUTAGE, 0.3 * full, text, spread))
     return out
 
 
@@ -182,24 +150,23 @@ def _alternatives(picture: Picture) -> list[Evidence]:
     if active >= 5:
         text = f"{len(picture.healthy)} other clients work as usual, {active} users active there"
         numbers = {"clients": float(len(picture.healthy)), "users": float(active)}
-        out.append(Evidence(OUTAGE, 0.5, text, numbers))
+        out.append(Evidence(OUTAGE, 0.5 * force(picture), text, numbers))
     if picture.users >= 5 and picture.succeeding >= 0.3 * picture.users:
         text = f"{picture.succeeding} of {picture.users} affected users succeed in another client"
         numbers = {"succeeding": float(picture.succeeding), "affected": float(picture.users)}
-        out.append(Evidence(OUTAGE, 0.5, text, numbers))
+        out.append(Evidence(OUTAGE, 0.5 * force(picture), text, numbers))
         out.append(Evidence(LOCAL, -1.5, text, numbers))
     return out
 
 
 def _changes(picture: Picture) -> list[Evidence]:
     tenant = family_share(picture, OutcomeFamily.TENANT)
-    outcomes = {c.outcome for c in picture.codes[:3]}
     out = []
-    for change in picture.changes[-3:]:
+    for change in suspects(picture):
         before = (picture.onset_at - change.at) / timedelta(minutes=1)
-        fits = tenant >= 0.2 and bool(outcomes & BREAKS[change.kind])
-        weight = 2.5 if fits else (0.5 if tenant >= 0.2 else 0.25)
-        how = "its kind explains these failures" if fits else "its kind does not explain these"
+        explains = fits(picture, change)
+        weight = 2.5 if explains else (0.5 if tenant >= SIDE else 0.25)
+        how = "its kind explains these failures" if explains else "its kind does not explain these"
         kind = change.kind.replace("_", " ")
         text = f"{kind} change at {rfc3339(change.at)}, {before:.0f} min before the onset; {how}"
         out.append(Evidence(CHANGE, weight, text, {"minutes_before": round(before, 1)}))
@@ -253,31 +220,6 @@ def _feed(picture: Picture) -> list[Evidence]:
     return out
 
 
-def _quiet(picture: Picture) -> list[Evidence]:
-    tally = picture.tally
-    out = []
-    if nobody_at_work(picture):
-        share = tally.all_observed / tally.all_expected
-        text = (
-            f"all clients fell together to {percent(share)} of the usual users, with no failure and "
-            "no retry: nobody at work, as on a holiday"
-        )
-        numbers = {"observed": tally.all_observed, "expected": round(tally.all_expected, 1)}
-        out += [Evidence(UNSURE, 4.0, text, numbers), Evidence(OUTAGE, -4.0, text, numbers)]
-    if moved_on(picture):
-        share = tally.missing_sibling / tally.missing
-        text = (
-            f"{percent(share)} of the users missed use another client of the same product line now"
-        )
-        numbers = {"missing": tally.missing, "moved": tally.missing_sibling}
-        out += [Evidence(UNSURE, 3.0, text, numbers), Evidence(OUTAGE, -2.5, text, numbers)]
-    if single_device(picture):
-        text = f"only {picture.users} users are affected: perhaps one person's devices"
-        numbers = {"users": float(picture.users)}
-        out += [Evidence(UNSURE, 4.0, text, numbers), Evidence(OUTAGE, -4.0, text, numbers)]
-    return out
-
-
 def _others(picture: Picture) -> list[Evidence]:
     if not picture.other_tenants:
         return []
@@ -288,13 +230,13 @@ def _others(picture: Picture) -> list[Evidence]:
 RULES: Final[tuple[Callable[[Picture], list[Evidence]], ...]] = (
     _flags,
     _failures,
-    _drops,
+    falls.drops,
     _retries,
     _places,
     _alternatives,
     _changes,
     _credentials,
     _feed,
-    _quiet,
+    falls.quiet,
     _others,
 )

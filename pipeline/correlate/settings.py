@@ -18,7 +18,8 @@ class CorrelateSettings:
         join_window: onsets this close may share a cause although the clients differ.
         mixed_window: onsets this close in one cell share a cause although the families differ.
         change_window: how long before the onset a tenant change is suspected.
-        recovering_hold: all flags closed for so long = recovering.
+        recovering_hold: all flags closed for so long = recovering; doubled after each time
+            it turned out wrong, up to half of ``resolve_hold``.
         resolve_hold: all flags closed for so long = resolved, if people were at work since.
         waking_hours: hours of work needed within that hold; an hour is one of work when
             its users reach ``waking_share`` of the busiest hour of the last week.

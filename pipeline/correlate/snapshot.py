@@ -192,6 +192,7 @@ def _write_case(case: Case, shelf: _Shelf) -> dict[str, Any]:
             for h, (plan, tally) in case.hours.items()
         ],
         "resolved_hour": case.resolved_hour,
+        "flips": case.flips,
         "gap": to_json(case.gap),
         "mix": mix and [sorted(map(list, mix[0])), mix[1].shares, mix[1].user_hours],
     }
@@ -214,6 +215,7 @@ def _read_case(data: dict[str, Any], shelf: _Shelf) -> Case:
         folded_to=data["folded_to"],
         hours=hours,
         resolved_hour=data["resolved_hour"],
+        flips=data["flips"],
         gap=from_json(Gap, data["gap"]) if data["gap"] else None,
         mix=(frozenset(map(_cell, mix[0])), Mix(mix[1], mix[2])) if mix else None,
     )

@@ -145,6 +145,7 @@ def _react(
         out.append(_publish(work, case, known, hour, RevisionReason.OPENED, raised, settings))
     elif case.state is not IncidentState.OPEN:
         case.state, case.resolved_hour = IncidentState.OPEN, None
+        case.flips += 1
         out.append(_publish(work, case, known, hour, RevisionReason.REOPENED, raised, settings))
     latest = max(f.raised_at for f in entry.flags)
     if len(known) < len(case.flags) or not out:

@@ -35,6 +35,7 @@ class Case:
         folded_to: first hour not in ``folded``.
         hours: by hour, what was counted and the result.
         resolved_hour: hour in which the resolution was published.
+        flips: how often it seemed to recover and did not.
         gap: of a telemetry gap, the gap.
         mix: how the users of these cells are usually spread.
     """
@@ -50,6 +51,7 @@ class Case:
     folded_to: int = 0
     hours: dict[int, tuple[Plan, Tally]] = field(default_factory=dict)
     resolved_hour: int | None = None
+    flips: int = 0
     gap: Gap | None = None
     mix: tuple[frozenset[Cell], Mix] | None = None
 

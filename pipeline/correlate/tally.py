@@ -67,6 +67,7 @@ class Tally:
             which that user never succeeded.
         all_expected, all_observed: users of any client, of the better of the two id spaces.
         other_expected, other_observed: users of clients that are not in the incident.
+        signin_expected, signin_observed: users who sign in, by any client.
         system_expected, system_observed: server-side records of the feeds that dropped.
         seen, told: hours of the member feeds, and the sum of their completeness.
         lost_minutes: user-minutes lost.
@@ -91,6 +92,8 @@ class Tally:
     all_observed: float = 0.0
     other_expected: float = 0.0
     other_observed: float = 0.0
+    signin_expected: float = 0.0
+    signin_observed: float = 0.0
     system_expected: float = 0.0
     system_observed: float = 0.0
     seen: float = 0.0

@@ -47,8 +47,8 @@ def tally_hour(
     numbers: dict[str, float] = {}
     parts: list[Affected] = []
     lost: dict[tuple[int, Client], float] = {}
-    others = people_at_work(view, plan, numbers)
-    drops(view, plan, others, numbers, parts, lost)
+    at_work = people_at_work(view, plan, numbers)
+    drops(view, plan, at_work, numbers, parts, lost)
     failing, usual = _failures(view, plan, numbers, parts, lost)
     _pressing(view, plan, press, numbers, parts)
     codes, codes_usual = _codes(view, plan)

@@ -30,7 +30,7 @@ GAP_CONFIDENCE: Final = 0.97
 class Judgement:
     """A verdict, how sure it is (0..1), and everything that speaks for and against.
 
-    ``quiet`` = nothing to wake anybody for (nobody at work, one device).
+    ``quiet`` = nothing to wake anybody for (nobody at work, one device, people going back).
     """
 
     verdict: Verdict
@@ -49,7 +49,7 @@ def judge(picture: Picture) -> Judgement:
         odds[item.verdict] += item.weight
     shares = softmax(odds)
     ranked = sorted(shares, key=lambda v: (-shares[v], v))
-    quiet = signs.nobody_at_work(picture) or signs.single_device(picture)
+    quiet = signs.nobody_at_work(picture) or signs.single_device(picture) or picture.aftermath
     if signs.outage_excluded(picture) and ranked[0] is Verdict.SERVICE_OUTAGE:
         ranked.remove(Verdict.SERVICE_OUTAGE)
     best, second = ranked[0], ranked[1]
