@@ -35,7 +35,7 @@ class FailureSettings:
     prior: float = 0.005
     prior_failures: float = 1.0
     floor: float = 0.002
-    warm_users: float = 300.0
+    warm_users: float = 100.0
     warm_hours: float = 24.0
     freeze_hours: float = 240.0
     doubt_hours: float = 6.0
