@@ -28,7 +28,7 @@ from pipeline.model.reject import Reject
 from pipeline.model.vocabulary import Client, finest, same_client
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Hashable, Mapping
 
 
 class MySource:
@@ -42,10 +42,10 @@ class MyFeed:
 
 
 class MyDetector:
-    def score_one(self, x: Mapping[str, Any]) -> float:
+    def score_one(self, x: dict[Hashable, Any]) -> float:
         return float(len(x))
 
-    def learn_one(self, x: Mapping[str, Any]) -> None:
+    def learn_one(self, x: dict[Hashable, Any]) -> None:
         del x
 
     @property
