@@ -6,6 +6,8 @@ same units one after another behind the contract of every source.
 
 from __future__ import annotations
 
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -32,6 +34,8 @@ __all__ = ["FilePlan", "FileUnit", "FilesSource", "UnitPart", "plan", "read_unit
 
 BATCH_ROWS: Final = 65536
 _CURSOR_VERSION: Final = 1
+_PIECE: Final = 1024 * 1024
+_COUNTED: Final = 2**31  # a second of reading; behind that a reject has its offset only
 
 
 def read_unit(
@@ -54,25 +58,66 @@ def read_unit(
         )
         yield _part(intake.portion(), unit.stop - unit.start)
         return
+    lines = _Lines(unit)
+    # A slice reads a little of the next one; progress is to add up to the plan's total.
+    share = unit.stop - unit.start or sys.maxsize
     with source:
-        for _ in _run(unit, source, intake):
+        for _ in _run(unit, source, intake, lines):
             if intake.pending >= batch_rows or intake.crowded:
-                yield _part(intake.portion(), source.bytes_read - taken)
-                taken = source.bytes_read
+                read = min(source.bytes_read, share)
+                yield lines.numbered(_part(intake.portion(), read - taken))
+                taken = read
         if source.problem is not None:
             intake.mark(None, 0)
             reason, detail = source.problem
             intake.reject(reason, detail, offset=source.position)
-        yield _part(intake.portion(), max(source.bytes_read - taken, 0))
+        read = source.bytes_read if share == sys.maxsize else share
+        yield lines.numbered(_part(intake.portion(), read - taken))
 
 
-def _run(unit: FileUnit, source: Input, intake: Intake) -> Iterator[None]:
+class _Lines:
+    """Turns line numbers within a slice into those of the file, when there is need to."""
+
+    def __init__(self, unit: FileUnit) -> None:
+        self._path = unit.path
+        self._sliced = unit.start > 0
+        self._before: int | None = None
+        self.reader: LineReader | None = None
+
+    def numbered(self, part: UnitPart) -> UnitPart:
+        """The part with the lines of its rejects counted from the start of the file."""
+        if not self._sliced or not part.rejects or self.reader is None:
+            return part
+        if self._before is None:
+            self._before = _count_lines(self._path, self.reader.first_line_at)
+        rejects = tuple(
+            replace(
+                r, line=r.line + self._before if r.line and self._before >= 0 else None, record=None
+            )
+            for r in part.rejects
+        )
+        return replace(part, rejects=rejects)
+
+
+def _count_lines(path: str, stop: int) -> int:
+    """Newlines before ``stop``, or -1 if counting them would take longer than it is worth."""
+    if stop > _COUNTED:
+        return -1
+    count = 0
+    with open(path, "rb", buffering=0) as file:  # noqa: PTH123 # as the input was opened
+        while stop > 0 and (piece := file.read(min(stop, _PIECE))):
+            count += piece.count(b"\n")
+            stop -= len(piece)
+    return count
+
+
+def _run(unit: FileUnit, source: Input, intake: Intake, lines: _Lines) -> Iterator[None]:
     form = unit.form
     if form is Form.STREAM:
         form = recognise(source.head)
     intake.tally.forms[form.value] += 1
     if form is Form.JSON_LINES:
-        yield from _lines(unit, source, intake)
+        yield from _read_lines(unit, source, intake, lines)
     elif form is Form.JSON_DOCUMENT:
         yield from DocumentReader(source, intake).run()
     elif form is Form.CSV:
@@ -100,7 +145,7 @@ def _hint(path: str) -> Source | None:
     return Source.ENTRA_SIGNIN_NONINTERACTIVE if "noninteractive" in name else None
 
 
-def _lines(unit: FileUnit, source: Input, intake: Intake) -> Iterator[None]:
+def _read_lines(unit: FileUnit, source: Input, intake: Intake, lines: _Lines) -> Iterator[None]:
     whole = unit.path == STDIN or unit.packed
     reader = LineReader(
         source,
@@ -109,6 +154,7 @@ def _lines(unit: FileUnit, source: Input, intake: Intake) -> Iterator[None]:
         stop=None if whole else unit.stop,
         growing=not whole,
     )
+    lines.reader = reader
     yield from reader.run()
     if reader.partial_tail is not None:
         intake.tally.partial_tails.append((unit.path, reader.partial_tail))

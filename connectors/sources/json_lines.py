@@ -36,6 +36,10 @@ class LineReader:
         start: offset of the slice; a line that is under way there belongs to the one before.
         stop: lines that begin here or later belong to the next slice; None = the end.
         growing: a last line without an end is still being written, and no mistake.
+
+    Attributes:
+        first_line_at: offset of the first line of the slice, which counts as line 1.
+        partial_tail: offset of a last line that is still being written.
     """
 
     def __init__(
@@ -56,7 +60,8 @@ class LineReader:
         self._filled = 1  # the first byte is kept for the bracket
         self._base = source.position  # offset of the first filled byte
         self._line: int | None = 1
-        self._skipping = start > 0
+        self._skipping = self._skipping_to_slice = start > 0
+        self.first_line_at = source.position
         self.partial_tail: int | None = None
 
     def run(self) -> Iterator[None]:
@@ -84,7 +89,9 @@ class LineReader:
         begin = 1
         if self._skipping:
             begin = buffer.find(b"\n", 1, end + 1) + 1
-            self._skipping = False
+            if self._skipping_to_slice:
+                self.first_line_at = self._base + begin - 1
+            self._skipping = self._skipping_to_slice = False
         limit = self._limit(begin, end)
         if begin <= limit:
             self._block(begin, limit)
