@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 RUN := $(VENV)/.installed-run
 DEV := $(VENV)/.installed-dev
 
-.PHONY: help install demo test check bench lock docs clean
+.PHONY: help install demo test check bench lock docs example clean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
@@ -36,6 +36,10 @@ lock: $(DEV) ## write the lock files anew from pyproject.toml; ARGS=--upgrade ta
 
 docs: $(DEV) ## write the reference tables and the JSON Schemas anew from the program
 	$(BIN)/python docs/reference.py
+
+example: $(DEV) ## run the demo and write the README's example anew
+	@$(BIN)/outrider demo --no-open --out demo >.example.txt
+	@$(BIN)/python docs/reference.py --demo .example.txt; status=$$?; rm -f .example.txt; exit $$status
 
 clean: ## remove the environment, caches and demo output
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache demo out build

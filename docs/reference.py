@@ -1,8 +1,16 @@
-"""Writes what the program itself can tell, in the guides and the schemas: ``make docs``."""
+"""Writes what the program itself can tell: the guides and schemas, and the README's example.
+
+``make docs`` writes the reference tables and the JSON Schemas. ``make example`` puts what
+``outrider demo`` printed about its incident into the README; with ``--check`` it only tells
+whether that stands there already.
+"""
 
 from __future__ import annotations
 
+import argparse
 import json
+import re
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -89,8 +97,49 @@ def rendered(name: str, folder: Path = FOLDER) -> str:
 # The ledger is written by the match stage alone, so its class lives there.
 SCHEMAS: Final[dict[str, type]] = {**PUBLISHED, "ledger": LedgerRow}
 
+
+README: Final = FOLDER.parent / "README.md"
+_EXAMPLE: Final = re.compile(
+    r"(<!-- written by `make example` -->\n```text\n).*?(^```$)", re.DOTALL | re.MULTILINE
+)
+
+
+def first_incident(printed: str) -> str:
+    """What the demo printed up to the id of the first incident."""
+    found = re.search(r"^\[.*?^  Id .*?$", printed, re.DOTALL | re.MULTILINE)
+    if found is None:
+        raise SystemExit("the demo printed no incident")
+    return found[0]
+
+
+def with_example(readme: str, printed: str) -> str:
+    """The README with the demo's incident in its place."""
+    text, places = _EXAMPLE.subn(lambda m: f"{m[1]}{first_incident(printed)}\n{m[2]}", readme)
+    if places != 1:
+        raise SystemExit("README.md: want one block marked `make example`")
+    return text
+
+
+def main() -> None:
+    """Write everything, or check or write the example alone."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--demo", type=Path, help="what `outrider demo` printed")
+    parser.add_argument("--check", action="store_true", help="write nothing")
+    options = parser.parse_args()
+    if options.demo is None:
+        for page in PARTS:
+            (FOLDER / page).write_text(rendered(page), "utf-8")
+        for name, cls in SCHEMAS.items():
+            (SCHEMA_FOLDER / f"{name}.json").write_text(render(name, cls), "utf-8")
+        return
+    readme = README.read_text("utf-8")
+    wanted = with_example(readme, options.demo.read_text("utf-8"))
+    if options.check:
+        sys.exit(
+            readme != wanted and "README.md shows another incident than the demo: make example"
+        )
+    README.write_text(wanted, "utf-8")
+
+
 if __name__ == "__main__":
-    for page in PARTS:
-        (FOLDER / page).write_text(rendered(page), "utf-8")
-    for name, cls in SCHEMAS.items():
-        (SCHEMA_FOLDER / f"{name}.json").write_text(render(name, cls), "utf-8")
+    main()
