@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pipeline.model.vocabulary import Service
 
 NAMELESS = frozenset({Client.SYSTEM, Client.OTHER})
+PROMPT = timedelta(hours=3)  # a change that took longer to show is dated poorly
 LONE_LEAD = timedelta(hours=1)  # an onset this far ahead of all others stands alone
 LONE_SCORE = 0.6  # and is noise if its score is below this share of the best
 
@@ -89,14 +90,15 @@ def _service(flag: Flag) -> Service:
 def onset(strong: tuple[Flag, ...], join_window: timedelta) -> datetime:
     """When it began.
 
-    A lone weak flag ahead of all others is ignored. Failures date an onset to the minute,
-    drops of folded audit records only to the hour, so failures of the first cluster win.
+    A flag that took hours to show is dated poorly, so prompt ones tell, where there are
+    any. A lone weak flag ahead of all others is ignored. Sign-ins date an onset to the
+    minute, folded audit records only to the hour, so failures of the first cluster win.
 
     Args:
         strong: at least one flag, in order of onset.
         join_window: length of the first cluster.
     """
-    flags = list(strong)
+    flags = [f for f in strong if f.alarm_at - f.onset_at <= PROMPT] or list(strong)
     best = max(f.score for f in flags)
     while (
         len(flags) > 1

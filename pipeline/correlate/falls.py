@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import sqrt
 from typing import TYPE_CHECKING, Final
 
 from pipeline.correlate.signs import (
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 OUTAGE, UNSURE = Verdict.SERVICE_OUTAGE, Verdict.UNDETERMINED
 
+OVERDISPERSION: Final = 1.5  # variance by mean of the number of active users
+CLEAR: Final = 6.0  # standard deviations from which a fall alone cannot be chance
 FEW_USERS: Final = 20  # missed people below which a fall alone may be chance
 DROPPED: Final = 0.85  # observed by expected users from which a drop is one
 
@@ -63,6 +66,13 @@ def _small_drop(picture: Picture, lost: float) -> list[Evidence]:
         text = f"only {picture.users} users are missed, with no failure and no retry"
         weight = 2.0 * (1.0 - picture.users / FEW_USERS)
         out.append(Evidence(UNSURE, weight, text, {"users": float(picture.users)}))
+    # People come in groups and by habit: their number varies more than chance (Poisson).
+    tally = picture.tally
+    sigmas = (tally.expected - tally.observed) / sqrt(OVERDISPERSION * tally.expected)
+    if sigmas < CLEAR:
+        text = f"the fall is {sigmas:.1f} times what such numbers vary by themselves"
+        weight = 2.0 * (1.0 - sigmas / CLEAR)
+        out.append(Evidence(UNSURE, weight, text, {"sigmas": round(sigmas, 2)}))
     return out
 
 
@@ -77,7 +87,7 @@ def _signing_in(picture: Picture) -> list[Evidence]:
     text = f"sign-ins of all clients at {percent(share)} of the usual users meanwhile"
     if share >= 0.9:
         return [Evidence(OUTAGE, 1.0 * force(picture), text, numbers)]
-    return [Evidence(UNSURE, 1.5, text, numbers)] if share <= 0.75 else []
+    return [Evidence(UNSURE, 2.0, text, numbers)] if share <= 0.75 else []
 
 
 def quiet(picture: Picture) -> list[Evidence]:

@@ -151,7 +151,7 @@ def severity(
     if judgement.quiet or users < settings.medium_users:
         return Severity.LOW
     if judgement.verdict in {Verdict.UNDETERMINED, Verdict.TELEMETRY_GAP}:
-        return Severity.MEDIUM
+        return Severity.MEDIUM if users >= settings.high_users else Severity.LOW
     if users >= settings.critical_users and (
         share >= settings.critical_share or lost >= settings.lost_critical
     ):

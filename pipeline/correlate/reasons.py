@@ -16,10 +16,10 @@ from pipeline.correlate.signs import (
     MATERIAL,
     SIDE,
     blind,
+    circumstance,
     excess,
     family_share,
     fits,
-    force,
     one_network,
     pressing,
     suspects,
@@ -135,7 +135,7 @@ def _places(picture: Picture) -> list[Evidence]:
         f"affected users on {net.values} networks; the largest holds {percent(net.inside)} of them, "
         f"usually {percent(net.usual)}"
     )
-    full = force(picture)
+    full = circumstance(picture)
     out = [Evidence(OUTAGE, full, text, numbers), Evidence(LOCAL, -2.0, text, numbers)]
     if land is not None and land.values >= 2 and land.inside - land.usual <= 0.2:
         text = f"affected users in {land.values} countries, spread as usual"
@@ -150,11 +150,11 @@ def _alternatives(picture: Picture) -> list[Evidence]:
     if active >= 5:
         text = f"{len(picture.healthy)} other clients work as usual, {active} users active there"
         numbers = {"clients": float(len(picture.healthy)), "users": float(active)}
-        out.append(Evidence(OUTAGE, 0.5 * force(picture), text, numbers))
+        out.append(Evidence(OUTAGE, 0.5 * circumstance(picture), text, numbers))
     if picture.users >= 5 and picture.succeeding >= 0.3 * picture.users:
         text = f"{picture.succeeding} of {picture.users} affected users succeed in another client"
         numbers = {"succeeding": float(picture.succeeding), "affected": float(picture.users)}
-        out.append(Evidence(OUTAGE, 0.5 * force(picture), text, numbers))
+        out.append(Evidence(OUTAGE, 0.5 * circumstance(picture), text, numbers))
         out.append(Evidence(LOCAL, -1.5, text, numbers))
     return out
 

@@ -157,3 +157,8 @@ def suspects(picture: Picture) -> tuple[TenantChange, ...]:
 def force(picture: Picture) -> float:
     """How much circumstances count, 0..1: little beside a small drop with nothing else."""
     return min(1.0, lost_share(picture) / LARGE_DROP) if drops_only(picture) else 1.0
+
+
+def circumstance(picture: Picture) -> float:
+    """How much the whereabouts of people count, 0..1: habits that change are spread as well."""
+    return (0.5 if drops_only(picture) else 1.0) * force(picture)

@@ -96,7 +96,7 @@ def lines(run: Any) -> list[str]:
     return [to_line(i) for i in run.incidents]
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
 @given(drawn=scenario, cuts=st.sets(st.integers(1, 23), max_size=6))
 def test_grouping_of_hours_changes_nothing(town: Any, drawn: Any, cuts: Any) -> None:
     flags = flags_of(town, drawn)
@@ -111,7 +111,7 @@ def test_grouping_of_hours_changes_nothing(town: Any, drawn: Any, cuts: Any) -> 
     assert snapshot(whole.state) == snapshot(hourly.state)
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
 @given(drawn=scenario, seed=st.integers(0, 99))
 def test_order_and_repetition_of_flags_change_nothing(town: Any, drawn: Any, seed: Any) -> None:
     flags = flags_of(town, drawn)
@@ -136,7 +136,7 @@ def test_order_of_rows_changes_nothing(town: Any) -> None:
     assert one.incidents
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
 @given(drawn=scenario)
 def test_documents_read_back_and_keys_are_unique(town: Any, drawn: Any) -> None:
     run = play(town, flags_of(town, drawn), [24])
