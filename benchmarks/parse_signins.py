@@ -29,18 +29,23 @@ from pathlib import Path
 START = datetime(2026, 3, 19, tzinfo=UTC)
 QUERY = """
 select date_trunc('minute', createdDateTime) as minute, status.errorCode as code,
+       coalesce(homeTenantId, '') as tenant, appId, resourceId, clientAppUsed,
+       deviceDetail.operatingSystem as system, isInteractive,
        count(*) as records, count(distinct userId) as users
 from read_json('{path}', format='newline_delimited', columns={{
     createdDateTime: 'TIMESTAMP', userId: 'VARCHAR', appId: 'VARCHAR', resourceId: 'VARCHAR',
-    userAgent: 'VARCHAR', status: 'STRUCT(errorCode INTEGER)'}})
+    clientAppUsed: 'VARCHAR', homeTenantId: 'VARCHAR', isInteractive: 'BOOLEAN',
+    deviceDetail: 'STRUCT(operatingSystem VARCHAR)', status: 'STRUCT(errorCode INTEGER)'}})
 group by all
 """
-APPS = (
-    "27922004-5251-4030-b22d-91ecd9a37ea4",
-    "9199bf20-a13f-4107-85dc-02114787ef48",
-    "d3590ed6-52b3-4102-aeff-aad2292ab01c",
-    "5d661950-3475-41cd-a2c3-d671a3162bc1",
-)
+# What these apps are when they run on iOS.
+CLIENTS = {
+    "27922004-5251-4030-b22d-91ecd9a37ea4": "outlook_ios",
+    "9199bf20-a13f-4107-85dc-02114787ef48": "owa",
+    "f8d98a96-0999-43f5-8af3-69971c7bb423": "activesync",
+    "5d661950-3475-41cd-a2c3-d671a3162bc1": "outlook_windows_new",
+}
+APPS = tuple(CLIENTS)
 
 
 def record(rng: random.Random, number: int, users: list[str], tenant: str, *, slim: bool) -> bytes:
@@ -159,29 +164,30 @@ def theirs(path: str, threads: int) -> float:
     connection.execute(f"set threads={threads}")
     started = time.perf_counter()
     rows = connection.execute(QUERY.format(path=path)).fetchall()
-    return sum(row[2] for row in rows) / (time.perf_counter() - started)
+    return sum(row[-2] for row in rows) / (time.perf_counter() - started)
 
 
 def same_answer(path: str) -> None:
-    """Both count the same records and users by minute and code."""
+    """Both count the same records and users by minute, code and client."""
     import duckdb  # noqa: PLC0415 # only here
 
     from connectors.normalise.settings import NormaliseSettings  # noqa: PLC0415 # only here
     from connectors.sources.files import plan, read_unit  # noqa: PLC0415 # only here
 
-    counts: Counter[tuple[object, object]] = Counter()
-    users: dict[tuple[object, object], set[object]] = {}
+    counts: Counter[tuple[object, ...]] = Counter()
+    users: dict[tuple[object, ...], set[object]] = {}
     settings = NormaliseSettings(b"a key for measuring")
     for unit in plan([path]).units:
         for part in read_unit(unit, settings):
-            batch = part.batch.select(["event_time", "error_code", "user"])
-            for moment, code, user in zip(*(c.to_pylist() for c in batch.columns), strict=True):
-                key = (moment.replace(second=0, microsecond=0, tzinfo=None), code)
+            batch = part.batch.select(["event_time", "error_code", "client", "user"])
+            columns = (c.to_pylist() for c in batch.columns)
+            for moment, code, client, user in zip(*columns, strict=True):
+                key = (moment.replace(second=0, microsecond=0, tzinfo=None), code, client)
                 counts[key] += 1
                 users.setdefault(key, set()).add(user)
     mine = {k: (n, len(users[k])) for k, n in counts.items()}
     rows = duckdb.connect().execute(QUERY.format(path=path)).fetchall()
-    if mine != {(row[0], row[1]): (row[2], row[3]) for row in rows}:
+    if mine != {(row[0], row[1], CLIENTS[row[3]]): row[-2:] for row in rows}:
         raise SystemExit("the answers differ")
     print(f"same answer in {len(mine)} cells")
 

@@ -10,6 +10,7 @@ from connectors.sources.tabular import is_header
 from connectors.sources.units import Form
 
 _LINES: Final = 40
+HEAD: Final = 64 * 1024  # bytes that tell a form
 _PARQUET: Final = b"PAR1"
 _BLANK: Final = b" \t\r\n\0"
 # A quote inside a string is escaped, so these can only be keys of the document itself.
@@ -37,14 +38,15 @@ def unknown_detail(head: bytes) -> str:
 
 
 def recognise(head: bytes) -> Form:  # noqa: PLR0911 # one exit per form
-    """The form of an input by its first unpacked bytes (64 KB are plenty)."""
+    """The form of an input by its first unpacked bytes (HEAD of them are plenty)."""
     if not head:
         return Form.EMPTY
     if head.startswith(_PARQUET):
         return Form.PARQUET
     text = head.lstrip(_BLANK + b"\x1e,")
     if not text:
-        return Form.JSON_LINES if b"\0" in head else Form.EMPTY
+        # A long run of blank lines may have records behind it.
+        return Form.JSON_LINES if b"\0" in head or len(head) >= HEAD else Form.EMPTY
     if text[:1] in (b"{", b"["):
         if _is_advisory(text):
             return Form.ADVISORY

@@ -92,6 +92,14 @@ def test_empty_files_are_no_mistake(tmp_path: Path) -> None:
     assert (v.Read(tmp_path).received, v.Read(tmp_path).rejects) == (0, [])
 
 
+def test_records_behind_many_blank_lines_are_found(tmp_path: Path) -> None:
+    for name, blank in (("a", b"\n"), ("b", b"\0"), ("c", b" \r\n")):
+        (tmp_path / name).write_bytes(blank * 300_000 + b"\n" + v.lines([v.sign_in(1)]))
+    found = v.Read(tmp_path)
+    assert len(found.rows) == 3
+    assert [r.line for r in found.rejects] == [1]  # the NUL bytes
+
+
 @pytest.mark.parametrize("data", [ISSUE, [ISSUE], {"value": [ISSUE]}])
 def test_advisories_are_handed_over(data: Any, tmp_path: Path) -> None:
     (tmp_path / "issues.json").write_text(json.dumps(data, indent=2))
