@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _LATEST_ARRIVAL: Final = 7 * 24 * 3600 * 1_000_000  # later than that, a clock is wrong
 _CONTEXTS: Final = 20_000
+_LARGEST: Final = 2**31 - 1
 _NAME: Final = pa.dictionary(pa.int32(), pa.string())
 
 
@@ -126,7 +127,7 @@ class Rows:
         users = np.array(self.user, np.uint64)
         # Only audit records carry a weight and only sign-ins a latency.
         weights = np.array(self.weight or [1] * len(self), np.int32)
-        latency = np.array(self.latency or [-1] * len(self), np.int64)
+        latency = _bounded(self.latency or [-1] * len(self))
         codes = np.array([-1 if c.error_code is None else c.error_code for c in self.contexts])
         unknown = np.array([c.error_code is None for c in self.contexts], bool)
         flags = np.array([c.flags for c in self.contexts], np.uint8)
@@ -154,6 +155,16 @@ class Rows:
             "flags": pa.array(flags[context]),
         }
         return [columns[name] for name in EVENT_SCHEMA.names]
+
+
+def _bounded(values: list[int]) -> NDArray[np.int64]:
+    """Whole numbers of any size; -1 for what does not fit in 31 bits."""
+    try:
+        out = np.array(values, np.int64)
+    except OverflowError:
+        out = np.array([v if 0 <= v <= _LARGEST else -1 for v in values], np.int64)
+    out[(out < 0) | (out > _LARGEST)] = -1
+    return out
 
 
 def names(values: Sequence[str | None], rows: NDArray[np.int64]) -> pa.DictionaryArray:
