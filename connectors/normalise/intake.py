@@ -113,7 +113,10 @@ class Intake:
 
     def take(self, values: Iterable[Any], data: bytes | bytearray | None = None) -> None:
         """Take parsed records; ``data`` is the JSON they were parsed from, to look keys up."""
-        flat, envelope = self._signins.readers(BlockKeys(data))
+        # A block that follows audit records is as a rule audit too: no use for the keys of
+        # sign-ins, and looking for nine of them costs as much as reading the block.
+        known = None if self._kind is Kind.AUDIT else data
+        flat, envelope = self._signins.readers(BlockKeys(known))
         self._readers = {Kind.FLAT: flat, Kind.ENVELOPE: envelope, Kind.AUDIT: self._audits.flat}
         self._take(values)
 
