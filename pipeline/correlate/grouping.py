@@ -6,7 +6,7 @@ from datetime import timedelta
 from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING
 
-from pipeline.correlate.clients import NAMELESS
+from pipeline.correlate.clients import NAMELESS, PROMPT
 from pipeline.model.incident import IncidentState
 from pipeline.model.vocabulary import (
     CLIENT_FAMILIES,
@@ -121,8 +121,8 @@ def _closeness(case: Case, flag: Flag, settings: CorrelateSettings) -> Link:
         best = max(best, _between(member, flag, settings))
         if best is Link.CELL:
             return best
-    start = min(f.onset_at for f in case.flags.values())
-    if best is Link.NONE and abs(flag.onset_at - start) <= settings.join_window:
+    first = min(case.flags.values(), key=lambda f: (f.onset_at, f.flag_id))
+    if best is Link.NONE and _apart(first, flag) <= settings.join_window:
         return Link.TIME
     return best
 
@@ -136,13 +136,22 @@ def _between(member: Flag, flag: Flag, settings: CorrelateSettings) -> Link:
     )
     if service and line:
         return Link.FAMILY
-    if service and abs(member.onset_at - flag.onset_at) <= settings.join_window:
+    if service and _apart(member, flag) <= settings.join_window:
         return Link.TIME
     return Link.NONE
 
 
 def _near(case: Case, flag: Flag, window: timedelta) -> bool:
-    return any(abs(f.onset_at - flag.onset_at) <= window for f in case.flags.values())
+    return any(_apart(f, flag) <= window for f in case.flags.values())
+
+
+def _apart(left: Flag, right: Flag) -> timedelta:
+    """Time between two onsets, at least.
+
+    A change that took hours to show may have begun any time until its alarm.
+    """
+    latest = [f.alarm_at if f.alarm_at - f.onset_at > PROMPT else f.onset_at for f in (left, right)]
+    return max(left.onset_at - latest[1], right.onset_at - latest[0], timedelta(0))
 
 
 def _compatible(case: Case, flag: Flag, link: Link, settings: CorrelateSettings) -> bool:

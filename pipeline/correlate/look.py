@@ -44,6 +44,7 @@ CODE_LIFT: Final = 1.5  # a code is the incident's own if it is this much above 
 CHANGE_SLACK: Final = timedelta(minutes=10)  # an onset is known no better
 UNKNOWN_CODE: Final = (Outcome.UNKNOWN_FAILURE.value, "not in the code table")
 FAILURES: Final = frozenset(OUTCOME_FAMILIES)
+RETURN: Final = timedelta(hours=6)  # people are back this long before the last flag closes
 LONG: Final = timedelta(hours=24)  # an incident this long changes what seems usual
 MIX_HOURS: Final = 48  # hours before the onset that must still be held to tell what is usual
 
@@ -209,6 +210,10 @@ def _aftermath(state: CorrelateState, case: Case, strong: tuple[Flag, ...]) -> b
             continue
         first = min(f.onset_at for f in flags)
         last = max(f.closed_at or f.alarm_at for f in flags)
-        if last - first >= LONG and first <= start and services & {f.service for f in flags}:
+        if (
+            last - first >= LONG
+            and start >= last - RETURN
+            and services & {f.service for f in flags}
+        ):
             return True
     return False

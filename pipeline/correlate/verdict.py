@@ -47,11 +47,11 @@ def judge(picture: Picture) -> Judgement:
     odds = dict(PRIOR)
     for item in evidence:
         odds[item.verdict] += item.weight
+    if signs.outage_excluded(picture):
+        del odds[Verdict.SERVICE_OUTAGE]
     shares = softmax(odds)
     ranked = sorted(shares, key=lambda v: (-shares[v], v))
     quiet = signs.nobody_at_work(picture) or signs.single_device(picture) or picture.aftermath
-    if signs.outage_excluded(picture) and ranked[0] is Verdict.SERVICE_OUTAGE:
-        ranked.remove(Verdict.SERVICE_OUTAGE)
     best, second = ranked[0], ranked[1]
     verdict, confidence = best, shares[best]
     if best is not Verdict.UNDETERMINED and odds[best] - odds[second] < picture.settings.margin:

@@ -230,3 +230,28 @@ class TestGrouping:
         flags = [town.flag(DROP, IOS, town.at(9), tenant=t) for t in ("a", "b")]
         run.hours(1, flags)
         assert sorted(i.tenants for i in run.latest().values()) == [("a",), ("b",)]
+
+
+def test_a_drop_that_took_a_night_to_show_joins_what_began_before_its_alarm(town: Any) -> None:
+    run = town.run()
+    run.hours(9)
+    mac = Client.OUTLOOK_MAC_NEW
+    prompt = [
+        town.flag(DROP, c, town.at(8), source=town.audit, alarm=town.at(9, 5)) for c in MOBILE
+    ]
+    slow = town.flag(DROP, mac, town.at(0, 20), source=town.audit, alarm=town.at(12, 50))
+    run.hours(5, [*prompt, slow], town.drop({*MOBILE, mac}))
+    assert len(run.latest()) == 1
+    assert mac in run.last.clients
+    assert run.last.onset_at == town.at(8)
+
+
+def test_a_second_incident_during_a_long_one_is_no_return(town: Any) -> None:
+    """People go back only when the long one ends; while it lasts another fall is another fall."""
+    run = town.run()
+    run.hours(9)
+    mobile = [town.flag(DROP, c, town.at(9), source=town.audit) for c in MOBILE]
+    run.hours(31, mobile, town.drop(MOBILE))
+    owa = town.flag(DROP, OWA, town.at(16, 0, 1), source=town.audit)
+    out = run.hours(2, [owa], town.drop({*MOBILE, OWA}, 0.8))
+    assert not any("go back" in i.headline for i in out)
