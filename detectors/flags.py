@@ -65,6 +65,7 @@ def flag_of(lane: Lane, change: Change, block: WindowBlock) -> Flag:
         alarm_at=moment(change.alarm),
         raised_at=moment(change.alarm + 1) + delay,
         closed_at=None if change.end is None else moment(change.end),
+        decided_at=moment(change.minute + 1),
         score=change.score,
         p_value=math.exp(-change.score),
         detector=lane.detector,

@@ -53,7 +53,7 @@ class Touched:
 def moment_of(flag: Flag) -> datetime:
     """The event time at which a revision of a flag became so."""
     if flag.state is FlagState.CLOSED and flag.closed_at is not None:
-        return max(flag.closed_at, flag.alarm_at)
+        return max(flag.decided_at or flag.closed_at, flag.alarm_at)
     return flag.alarm_at
 
 

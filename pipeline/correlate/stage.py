@@ -44,7 +44,7 @@ def advance(
         state: from the block before; it is not changed.
         block: consecutive to the block before. Only ``user_hours``, ``completeness``,
             ``gaps`` and ``settle`` are read.
-        flags: revisions whose ``alarm_at`` (open) or ``closed_at`` (closed) lies in the
+        flags: revisions whose ``alarm_at`` (open) or ``decided_at`` (closed) lies in the
             block; in any order, repetition does no harm.
         changes: the tenants' own changes of these hours.
         settings: knobs and the meanings of codes.

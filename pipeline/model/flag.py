@@ -30,7 +30,8 @@ class Flag:
 
     Attributes:
         onset_at: estimated change point. raised_at: when the evidence was complete enough
-            by arrival time. closed_at: when the statistic had come back.
+            by arrival time. closed_at: estimated end of the change, of a closed flag.
+        decided_at: event time at which the detector made up its mind about this revision.
         alarm_at: the event minute whose evidence crossed the threshold.
         score: log of the e-value (natural log). p_value: bound exp(-score).
         observed, expected: by name, over [onset_at, alarm_at or closed_at].
@@ -57,6 +58,7 @@ class Flag:
     detector: str
     detector_version: str
     closed_at: datetime | None = None
+    decided_at: datetime | None = None
     family: OutcomeFamily | None = None
     error_code: int | None = None
     observed: dict[str, float] = field(default_factory=dict)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -110,11 +110,17 @@ class Stages:
             block,
             flags,
             changes=changes_of(events),
-            settings=self.correlate_settings,
+            settings=replace(self.correlate_settings, arrival=_arrival(block)),
         )
         self.matched, final = match(self.matched, moment_after(block), incidents, advisories)
         timeline = pa.concat_tables([TIMELINE_SCHEMA.empty_table(), *rows])
         return Outcome(block, tuple(flags), final, timeline)
+
+
+def _arrival(block: WindowBlock) -> str:
+    """Whether every feed's arrival times are its own, or some declared delay stands in."""
+    feeds = {(cell.tenant, cell.source) for cell in block.cells}
+    return "measured" if feeds <= block.measured else "declared"
 
 
 def changes_of(events: pa.Table) -> tuple[TenantChange, ...]:
