@@ -17,7 +17,8 @@ from connectors.normalise.outcomes import codes
 from connectors.normalise.problems import NoEvidenceError, UnusableError
 from connectors.normalise.pseudonyms import shared
 from connectors.normalise.shapes import CONTAINERS, fields_of, unwrapped
-from connectors.normalise.signin import BlockKeys, SigninFields, Signins
+from connectors.normalise.signin import BlockKeys, Signins
+from connectors.normalise.signin_fields import SigninFields
 from connectors.normalise.tally import Tally
 from pipeline.model.event import EVENT_SCHEMA
 from pipeline.model.reject import Reject, RejectReason

@@ -8,7 +8,7 @@ from connectors.normalise.audit import AuditFields
 from connectors.normalise.directory import DirectoryFields
 from connectors.normalise.folding import first, flag, folded, nested, parsed, text
 from connectors.normalise.problems import NoEvidenceError, UnusableError
-from connectors.normalise.signin import SigninFields
+from connectors.normalise.signin_fields import SigninFields
 from pipeline.model.reject import RejectReason
 
 if TYPE_CHECKING:

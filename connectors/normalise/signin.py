@@ -6,76 +6,35 @@ AADNonInteractiveUserSignInLogs; the traps of each are noted where they are hand
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from connectors.normalise.clients import SigninTraits, is_known, signin_profile
 from connectors.normalise.columns import Context, Rows
-from connectors.normalise.outcomes import codes, outcome_of_code, outcome_of_word, read_code
+from connectors.normalise.outcomes import outcome_of_code, outcome_of_word, read_code
 from connectors.normalise.problems import NoEvidenceError, UnusableError, kind_of
-from pipeline.model.event import EventFlag
+from connectors.normalise.signin_fields import (
+    INTERACTIVE,
+    SOURCES,
+    SigninFields,
+    country_of,
+    guest_flag,
+    made_id,
+    source_of,
+    system_of,
+    tenant_of,
+    word_of,
+)
 from pipeline.model.reject import RejectReason
-from pipeline.model.vocabulary import Source
 
 if TYPE_CHECKING:
     from connectors.normalise.pseudonyms import Pseudonyms
     from connectors.normalise.settings import NormaliseSettings
 
 OPERATION: Final = "SignIn"
-# Plain text, since hashing an enum member costs a Python call for every record.
-_SIGNIN: Final = Source.ENTRA_SIGNIN.value
-_BACKGROUND: Final = Source.ENTRA_SIGNIN_NONINTERACTIVE.value
-_INTERACTIVE: Final = {True: _SIGNIN, False: _BACKGROUND}
-# Diagnostic-settings categories, beta's signInEventTypes and Log Analytics table names.
-_SOURCES: Final = {
-    "entra_signin": _SIGNIN,
-    "entra_signin_noninteractive": _BACKGROUND,
-    "signinlogs": _SIGNIN,
-    "interactiveuser": _SIGNIN,
-    "noninteractiveusersigninlogs": _BACKGROUND,
-    "noninteractiveuser": _BACKGROUND,
-    "aadnoninteractiveusersigninlogs": _BACKGROUND,
-}
-
 
 Reader = Callable[[Any, int], None]
 _Taker = Callable[..., None]
-
-
-class SigninFields(NamedTuple):
-    """One sign-in as text, in whatever form it came; None where the form has no such field."""
-
-    id: str | None = None
-    created: str | None = None
-    received: str | None = None
-    category: str | None = None
-    interactive: bool | None = None
-    tenant: str | None = None
-    home_tenant: str | None = None
-    resource_tenant: str | None = None
-    user_type: str | None = None
-    user_id: str | None = None
-    user_name: str | None = None
-    app_id: str | None = None
-    app_name: str | None = None
-    client_app: str | None = None
-    operating_system: str | None = None
-    browser: str | None = None
-    user_agent: str | None = None
-    resource_id: str | None = None
-    resource_name: str | None = None
-    code: Any = None
-    status: str | None = None
-    country: str | None = None
-    system_number: Any = None
-    address: str | None = None
-    latency: Any = None
-    principal: str | None = None
-    token: str | None = None
-    correlation: str | None = None
 
 
 class BlockKeys:
@@ -144,7 +103,7 @@ class Signins:
 
         def envelope(record: Any, at: int) -> None:
             category = record["category"]
-            source = _SOURCES.get(category.casefold())
+            source = SOURCES.get(category.casefold())
             if source is None:
                 if category.endswith("SignInLogs"):
                     raise NoEvidenceError(kind_of("signin", category))
@@ -188,7 +147,7 @@ class Signins:
             if has_principal and record.get("servicePrincipalId"):
                 raise KeyError(at)  # a machine's own sign-in, or something to look at closely
             if source is None:
-                source = _INTERACTIVE[record["isInteractive"]]
+                source = INTERACTIVE[record["isInteractive"]]
             if has_device:
                 device = record["deviceDetail"]
                 if has_system:
@@ -252,7 +211,7 @@ class Signins:
             UnusableError: a field that no sign-in can do without is missing.
             NoEvidenceError: it is no user's sign-in.
         """
-        source = _source(fields)
+        source = source_of(fields)
         if not fields.created:
             raise UnusableError(
                 RejectReason.MISSING_FIELD,
@@ -276,7 +235,7 @@ class Signins:
         number = fields.system_number
         network = self._network(number, fields.address)
         code = read_code(fields.code)
-        word = None if code is not None else fields.status or _word(fields.code)
+        word = None if code is not None else fields.status or word_of(fields.code)
         place = (
             source,
             fields.tenant,
@@ -292,7 +251,7 @@ class Signins:
         if context is None:
             context = self._new_context(place, word)
         latency = read_code(fields.latency)
-        rows.ids.append(fields.id or _made_id(fields))
+        rows.ids.append(fields.id or made_id(fields))
         rows.created.append(fields.created)
         rows.received.append(fields.received)
         rows.profile.append(profile)
@@ -324,27 +283,22 @@ class Signins:
             raise TypeError
         outcome = outcome_of_word(word) if code is None and word else outcome_of_code(code)
         context = Context(
-            tenant=(tenant or _tenant(home, reached, kind) or self._tenant).casefold(),
+            tenant=(tenant or tenant_of(home, reached, kind) or self._tenant).casefold(),
             source=source,
             operation=OPERATION,
             outcome=outcome.value,
             error_code=code,
-            country=_country(country),
-            network=network or _system(number),
-            flags=int(_guest(home, reached, kind)),
+            country=country_of(country),
+            network=network or system_of(number),
+            flags=int(guest_flag(home, reached, kind)),
         )
         return self.rows.context_code((place, word) if word else place, context)
 
     def _network(self, number: Any, address: str | None) -> str | None:
         """The site, else None where an AS number tells the network, else the prefix."""
-        if _system(number) is None:
+        if system_of(number) is None:
             return self._pseudonyms.network(address)
         return self._pseudonyms.site(address) if self._sites else None
-
-
-def unknown_code(code: int | None) -> bool:
-    """Whether an error code stands in no table."""
-    return code is not None and code not in codes()
 
 
 def _texts(values: tuple[Any, ...]) -> None:
@@ -352,62 +306,3 @@ def _texts(values: tuple[Any, ...]) -> None:
     for value in values:
         if value is not None and type(value) is not str:
             raise TypeError
-
-
-def _source(fields: SigninFields) -> str:
-    if fields.category:
-        source = _SOURCES.get(fields.category.strip().casefold())
-        if source is None:
-            raise NoEvidenceError(kind_of("signin", fields.category))
-        return source
-    if fields.principal and not fields.user_id and not fields.user_name:
-        raise NoEvidenceError("signin:servicePrincipal")
-    return _INTERACTIVE[fields.interactive is not False]
-
-
-def _tenant(home: str | None, reached: str | None, kind: str | None) -> str | None:
-    """Whose log a Graph record stands in: a guest's sign-in is logged where it went."""
-    if home and reached and home != reached:
-        return reached if (kind or "").casefold() == "guest" else home
-    return home or reached
-
-
-def _guest(home: str | None, reached: str | None, kind: str | None) -> EventFlag:
-    abroad = bool(home and reached and home.casefold() != reached.casefold())
-    return EventFlag.GUEST if abroad or (kind or "").casefold() == "guest" else EventFlag.NONE
-
-
-def _country(text: str | None) -> str | None:
-    """Two-letter code, or the name a forwarder wrote; the last part of a portal place."""
-    last = (text or "").rsplit(",", 1)[-1].strip()[:40]
-    return (last.upper() if len(last) == 2 else last) or None
-
-
-def _system(number: Any) -> str | None:
-    """``AS3320`` of an AS number given as int or text; 0 and anything else is unknown."""
-    text = str(number).strip() if isinstance(number, (int, str)) else ""
-    return f"AS{int(text)}" if text.isdecimal() and int(text) > 0 else None
-
-
-def _word(value: Any) -> str | None:
-    return value if isinstance(value, str) and value.strip() else None
-
-
-def _made_id(fields: SigninFields) -> str:
-    """An id for a record without one: the token's, which encodes it, else of the content."""
-    if fields.token:
-        try:
-            text = base64.b64decode(fields.token + "==", altchars=b"-_").decode("ascii")
-            if len(text) == 36:
-                return text
-        except (binascii.Error, ValueError):
-            pass
-    parts = (
-        fields.created,
-        fields.user_id or fields.user_name,
-        fields.app_id or fields.app_name,
-        fields.resource_id or fields.resource_name,
-        fields.correlation,
-        fields.address,
-    )
-    return hashlib.blake2b(repr(parts).encode("utf-8", "replace"), digest_size=16).hexdigest()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from connectors.normalise.intake import Intake
-    from connectors.sources.unpacking import Readable
+    from connectors.sources.readable import Readable
 
 _BETWEEN: Final = b" \t\r\n,\x1e\0"  # RFC 7464 puts a record separator before each value
 _BLANK: Final = b" \t\r\n"

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from connectors.sources.json_documents import DocumentReader, is_page
 from connectors.sources.parsing import MAX_RECORD, ParseError, Parser, diagnose
-from connectors.sources.unpacking import PIECE, Memory, RestOfLine
+from connectors.sources.readable import Memory, RestOfLine
+from connectors.sources.unpacking import PIECE
 from pipeline.model.reject import RejectReason
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from connectors.sources.unpacking import PIECE
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from connectors.sources.unpacking import Readable
+    from connectors.sources.readable import Readable
 
 _OPEN: Final = 0x5B
 _CLOSE: Final = 0x5D
