@@ -133,6 +133,8 @@ class TenantBank:
             if row in mine and block.cells[row].source in SIGN_INS:
                 cell = block.cells[row]
                 family = self.settings.family_of_code.get(code, OutcomeFamily.SERVICE)
+                if family is OutcomeFamily.CREDENTIAL:
+                    continue  # people mistype every day; their rate is watched, not the code
                 lane = Lane(cell, Signal.NEW_ERROR, "new_error_code", family, code)
                 self._lane("codes", (cell, code), lane)
         self._grow()
@@ -220,9 +222,10 @@ class TenantBank:
         counts = values("users", lambda _: "newly_active")
         complete = seen("users")
         usual = self.users.usual(minute, 60)
-        judged = (complete >= 0.9) & self.users.warm()[:, None]
+        follows = self.users.baseline.follows()[:, None]
+        judged = (complete >= 0.9) & self.users.warm()[:, None] & follows
         factor = self.common.advance(counts, usual, judged, self.users.evidence.is_open)
-        common = np.broadcast_to(factor, counts.shape)
+        common = np.where(follows, factor, 1.0)
         changes = self.users.advance(minute, counts, common, complete, level)
         write("users", changes)
         self.timeline.levels(
@@ -230,7 +233,8 @@ class TenantBank:
         )
         volume = values("volume", lambda _: "weight")
         complete = seen("volume")
-        shared = np.broadcast_to(factor, volume.shape)
+        follows = self.volume.baseline.follows()[:, None]
+        shared = np.where(follows, factor, np.ones_like(volume))
         usual = self.volume.usual(minute, 60)
         write("volume", self.volume.advance(minute, volume, shared, complete, level))
         self.timeline.levels(

@@ -33,6 +33,7 @@ _PHI_PRIOR_WEIGHT: Final = 200.0
 # Hours with fewer expected users than this are quiet; their counts are taken to have
 # twice the variance of a Poisson count until the lane has shown its own.
 _FEW: Final = 15.0
+_FLAT: Final = 0.5
 _LOW_PRIOR: Final = 2.0
 _LOW_PRIOR_WEIGHT: Final = 60.0
 _NOISE_PRIOR: Final = 0.08
@@ -78,6 +79,17 @@ class LevelBaseline(LaneArrays):
         rate = (self.total[:, slot] + _POOL_WEIGHT * kin) / (self.seen[:, slot] + _POOL_WEIGHT)
         usual: NDArray[np.float64] = rate * np.exp(self.log_level)
         return usual
+
+    def follows(self) -> NDArray[np.bool_]:
+        """Which lanes follow people's day: quiet hours hold less than half of busy ones.
+
+        Machines that poll around the clock are the majority of what is active at night;
+        they tell nothing about how many people are at work.
+        """
+        week = np.sort(self.total / np.maximum(self.seen, 1e-9), axis=1)
+        low, high = week[:, WEEK // 10], week[:, -WEEK // 10]
+        follows: NDArray[np.bool_] = low < _FLAT * high
+        return follows
 
     def minutes(self, hour: int, first: int, count: int) -> NDArray[np.float64]:
         """Usual count by minute, shape (lanes, count), from minute ``first`` (0..59) of the hour."""
