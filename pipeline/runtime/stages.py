@@ -53,8 +53,8 @@ class Stages:
     banks: dict[str, TenantBank] = field(default_factory=dict)
     correlated: CorrelateState = field(default_factory=CorrelateState)
     matched: MatchState = field(default_factory=MatchState)
-    bank_settings: BankSettings | None = None
-    correlate_settings: CorrelateSettings = field(default_factory=CorrelateSettings)
+    bank_settings: BankSettings = field(init=False)
+    correlate_settings: CorrelateSettings = field(init=False)
 
     def __post_init__(self) -> None:
         """Read the tables the stages share."""
@@ -100,7 +100,6 @@ class Stages:
         rows: list[pa.Table] = []
         for tenant in sorted({cell.tenant for cell in block.cells}):
             if tenant not in self.banks:
-                assert self.bank_settings is not None  # noqa: S101 # set right after creation
                 self.banks[tenant] = TenantBank(tenant, self.bank_settings)
             bank = self.banks[tenant]
             flags += bank.advance(block)
