@@ -45,7 +45,11 @@ def text(value: Any) -> str | None:
 def first(record: dict[str, Any], *names: str) -> str | None:
     """The first of the fields that holds text."""
     for name in names:
-        if (found := text(record.get(name))) is not None:
+        value = record.get(name)
+        if type(value) is str:  # nearly always, and then there is nothing to convert
+            if value:
+                return value
+        elif value is not None and (found := text(value)) is not None:
             return found
     return None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -16,7 +17,7 @@ from connectors.normalise.directory import Directories, DirectoryFields
 from connectors.normalise.outcomes import codes
 from connectors.normalise.problems import NoEvidenceError, UnusableError
 from connectors.normalise.pseudonyms import shared
-from connectors.normalise.shapes import CONTAINERS, fields_of, unwrapped
+from connectors.normalise.shapes import CONTAINERS, fields_of, fields_of_row, unwrapped
 from connectors.normalise.signin import BlockKeys, Signins
 from connectors.normalise.signin_fields import SigninFields
 from connectors.normalise.tally import Tally
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from connectors.normalise.signin import Reader
     from pipeline.model.vocabulary import Source
 
+_Reading = Callable[[Any], SigninFields | AuditFields | DirectoryFields]
 _UNLIKELY: Final = (KeyError, TypeError, AttributeError)
 _BAD_TIME: Final = "the event time is no time between 2000 and 2100; write it as RFC 3339"
 
@@ -121,6 +123,23 @@ class Intake:
         self._readers = {Kind.FLAT: flat, Kind.ENVELOPE: envelope, Kind.AUDIT: self._audits.flat}
         self._take(values)
 
+    def take_row(self, names: dict[str, str]) -> None:
+        """Take a row of a table by its folded column names."""
+        self._take_read(fields_of_row, names)
+
+    def _take_read(self, read: _Reading, record: Any) -> bool:
+        try:
+            fields = read(record)
+        except NoEvidenceError as reason:
+            self._ignore(reason)
+        except UnusableError as problem:
+            self._refuse(problem.reason, problem.detail, self._next)
+        else:
+            self.take_fields(fields)
+            return True
+        self._next += 1
+        return False
+
     def take_fields(self, fields: SigninFields | AuditFields | DirectoryFields) -> None:
         """Take one record whose fields are known already."""
         try:
@@ -208,16 +227,7 @@ class Intake:
         elif isinstance(value, simdjson.Array):
             value = value.as_list()
         for record in unwrapped(value):
-            try:
-                fields = fields_of(record)
-            except NoEvidenceError as reason:
-                self._ignore(reason)
-                self._next += 1
-            except UnusableError as problem:
-                self._refuse(problem.reason, problem.detail, self._next)
-                self._next += 1
-            else:
-                self.take_fields(fields)
+            if self._take_read(fields_of, record):
                 self._learn(value)
 
     def _learn(self, value: Any) -> None:

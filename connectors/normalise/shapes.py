@@ -29,6 +29,7 @@ _WRAPPERS: Final = (
     "json",
 )
 _DEEPEST: Final = 4
+WRAPPERS: Final = frozenset(_WRAPPERS)
 _SIGNIN_MARKS: Final = (
     "appid",
     "applicationid",
@@ -228,7 +229,15 @@ def fields_of(record: Any) -> SigninFields | AuditFields | DirectoryFields:
     """
     if not isinstance(record, dict):
         raise UnusableError(RejectReason.UNKNOWN_SHAPE, "want a JSON object for each record")
-    names = folded(record)
+    return fields_of_row(folded(record))
+
+
+def fields_of_row(names: dict[str, Any]) -> SigninFields | AuditFields | DirectoryFields:
+    """The fields of a record whose names are folded already, such as a row of a table.
+
+    Raises:
+        UnusableError, NoEvidenceError: as :func:`fields_of`.
+    """
     category = (first(names, "category") or "").casefold()
     if "properties" in names and ("category" in names or "operationname" in names):
         return _enveloped(names, category)

@@ -15,7 +15,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from connectors.normalise.folding import fold
-from connectors.normalise.shapes import COLUMNS
+from connectors.normalise.shapes import COLUMNS, WRAPPERS
 from connectors.sources.parsing import MAX_RECORD, ParseError, Parser
 from pipeline.model.reject import RejectReason
 
@@ -92,6 +92,7 @@ class CsvReader:
         self._parser = Parser()
         self._rows = 0  # rows behind us, usable or not
         self._names: list[str] = []
+        self._wrapped = False  # whether a column may hold the whole record
 
     def run(self) -> Iterator[None]:
         """Read everything; yields after each block, when the intake may be emptied."""
@@ -100,6 +101,7 @@ class CsvReader:
         header = head.split(b"\n")[skip - 1].decode("utf-8", "replace").rstrip("\r")
         delimiter = delimiter_of(header) or ","
         self._names = [fold(n) for n in next(csv.reader([header], delimiter=delimiter))]
+        self._wrapped = bool(WRAPPERS & set(self._names))
         try:
             for batch in self._batches(delimiter, skip):
                 for begin in range(0, batch.num_rows, _ROWS):
@@ -175,7 +177,10 @@ class CsvReader:
         for name, value in zip(self._names, values, strict=False):
             if value and name not in record:
                 record[name] = value
-        self._intake.take([record])
+        if self._wrapped:
+            self._intake.take([record])
+        else:
+            self._intake.take_row(record)
 
     def _slowly(self, delimiter: str, skip: int) -> Iterator[None]:
         """Go on behind the rows already taken, a row at a time."""
