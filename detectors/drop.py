@@ -132,7 +132,8 @@ class DropLanes:
             self.fold()
         self.hour = hour
         expected = self.usual(minute, counts.shape[1]) * common * completeness
-        llr = self.ratios(hour, counts, expected)
+        lowest = self.baseline.lowest(hour, minute % 60, counts.shape[1])
+        llr = self.ratios(hour, counts, lowest * common * completeness)
         seen = self.warm()[:, None] & (completeness >= self.settings.least_completeness)
         sums = np.stack([counts, expected, expected])
         changes = self.evidence.advance(Minutes(minute, llr, sums, seen), threshold)

@@ -100,6 +100,16 @@ class LevelBaseline(LaneArrays):
         usual: NDArray[np.float64] = here[:, None] * (1.0 - share) + side * share
         return usual
 
+    def lowest(self, hour: int, first: int, count: int) -> NDArray[np.float64]:
+        """The least that is usual within an hour either way, like :meth:`minutes`.
+
+        A clock change moves a country's day by an hour against UTC, on another Sunday than
+        its neighbour's; at the edges of the day that looks like a fall of half the users.
+        """
+        shifted = [self.minutes(h, first, count) for h in (hour - 1, hour, hour + 1)]
+        lowest: NDArray[np.float64] = np.minimum.reduce(shifted)
+        return lowest
+
     def phi(self, hourly: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
         """Variance of a count over its mean, at least 1.05.
 

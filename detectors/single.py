@@ -141,7 +141,7 @@ class FailureSpike(_OneLane):
 
 RETRY_SETTINGS = FailureSettings(prior=0.02, prior_failures=2.0, floor=0.005)
 NEW_ERROR_SETTINGS = FailureSettings(
-    odds=(30.0, 100.0, 300.0), prior=1e-4, prior_failures=0.2, floor=1e-4, warm_users=300.0
+    odds=(30.0, 100.0, 300.0), prior=1e-4, prior_failures=0.2, floor=1e-3, warm_users=300.0
 )
 
 

@@ -125,16 +125,16 @@ def test_a_drop_of_one_client_is_flagged_and_a_holiday_is_not(bank):
     for day in range(14):
         counts = quiet_day(rng, 4.0, WORKDAY)
         active = counts["newly_active"].copy()
-        if day == 10:
+        if day == 9:
             active = rng.binomial(active, 0.2).astype(np.int32)  # everybody is away
-        if day == 12:
+        if day == 11:
             active[0, 540:900] = rng.binomial(active[0, 540:900], 0.4)
         counts["newly_active"] = active
         flags += bank.advance(block(day, counts))
     drops = [f for f in flags if f.kind is FlagKind.VOLUME_DROP]
     assert {f.client for f in drops} == {Client.OUTLOOK_IOS}
     assert drops[0].signal is Signal.ACTIVE_USERS
-    assert drops[0].onset_at >= START + timedelta(days=12, minutes=500)
+    assert drops[0].onset_at >= START + timedelta(days=11, minutes=500)
     assert drops[0].observed["users"] < drops[0].expected["users"]
 
 
