@@ -31,7 +31,7 @@ select count(*) from (
 select date_trunc('minute', createdDateTime) as minute, status.errorCode as code, appId,
        deviceDetail.operatingSystem as system, count(*) as records,
        count(distinct userId) as users
-from read_json('{path}/*/*.jsonl', format='newline_delimited', columns={{
+from read_json('{path}/**/*.jsonl', format='newline_delimited', columns={{
     createdDateTime: 'TIMESTAMP', userId: 'VARCHAR', appId: 'VARCHAR',
     deviceDetail: 'STRUCT(operatingSystem VARCHAR)', status: 'STRUCT(errorCode INTEGER)'}},
     ignore_errors=true)
