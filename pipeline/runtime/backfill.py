@@ -137,6 +137,7 @@ class _Run:
             work["units"], work["bytes"] = len(files.units), files.total_bytes
         advisories = self._advisories([*self.request.advisory_paths, *files.advisory_paths])
         self.facts.plan_rejects = list(files.rejects)
+        self.facts.empty_files = files.empty_files
         manifests = self._parse(files.units, files.total_bytes)
         incidents = self._judge(manifests, advisories)
         return self._conclude(manifests, advisories, incidents)

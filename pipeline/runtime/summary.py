@@ -59,6 +59,7 @@ class Facts:
     start: datetime | None = None
     end: datetime | None = None
     lonely: int = 0
+    empty_files: int = 0
     duplicates: int = 0
     counted: int = 0
     flags: int = 0
@@ -154,7 +155,7 @@ def summarise(
         ],
         "rejects_by_reason": dict(sorted(rejects.items())),
         "partial_tails": [{"path": p, "offset": o} for p, o in tally.partial_tails],
-        "empty_files": tally.empty_files,
+        "empty_files": facts.empty_files + tally.empty_files,
         "gaps": [to_json(gap) for gap in facts.gaps],
         "exposure": [
             {

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from pipeline.model.clock import MINUTE_US, from_us, to_us
-from pipeline.model.event import EVENT_SCHEMA, EventFlag
+from pipeline.model.event import EventFlag
 from pipeline.model.vocabulary import Client, Service, Source
 from pipeline.model.window import Cell, WindowBlock, outcome_column
 from pipeline.window.arrival import DECLARED, LATE_AFTER, Arrival
@@ -56,7 +56,7 @@ class WindowState:
     arrivals: dict[Feed, Arrival] = field(default_factory=dict)
     rates: dict[Feed, FeedRate] = field(default_factory=dict)
     duplicates: int = 0
-    reopened: int = 0
+    outside: int = 0
     events: int = 0
 
 
@@ -72,8 +72,9 @@ def advance(
 
     Args:
         state: changed in place and returned.
-        events: table of EVENT_SCHEMA with the events of the stretch in any order; older
-            ones re-open their window: they are added as its next revision's count.
+        events: table of EVENT_SCHEMA with the events of the stretch in any order. Events
+            of any other time are counted in ``state.outside`` and change no window: a
+            closed window is not published again.
         start: first minute; must be where the last block ended, if there was one.
         until: minute after the last one.
         data_end: newest moment any record speaks of; minutes younger than a feed's delay
@@ -93,7 +94,7 @@ def advance(
     minutes = (until_us - start_us) // MINUTE_US
     minute = (fresh.time - start_us) // MINUTE_US
     inside = (minute >= 0) & (minute < minutes)
-    state.reopened += int((~inside).sum())
+    state.outside += int((~inside).sum())
     minute = np.where(inside, minute, 0)
     cell = np.where(inside, _cells(state, fresh), -1)
     start_minute = start_us // MINUTE_US
@@ -119,11 +120,6 @@ def advance(
     state.seen.forget_before(until_us)
     state.mailboxes.forget_before(until_us)
     return state, block
-
-
-def no_events() -> pa.Table:
-    """An empty table of events."""
-    return EVENT_SCHEMA.empty_table()
 
 
 def _is(events: Columns, source: Source) -> NDArray[np.bool_]:

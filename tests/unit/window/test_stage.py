@@ -7,10 +7,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline.model.event import EventFlag
+from pipeline.model.event import EVENT_SCHEMA, EventFlag
 from pipeline.model.vocabulary import Client, Source
 from pipeline.model.window import WINDOW_SCHEMA
-from pipeline.window.stage import WindowState, advance, no_events
+from pipeline.window.stage import WindowState, advance
 from pipeline.window.table import to_table
 
 HOUR = timedelta(hours=1)
@@ -77,7 +77,7 @@ def test_file_order_and_split_change_no_count(events, start):
 
 def test_a_quiet_cell_has_zero_windows(events, start):
     state, _ = close(events([{}]), start)
-    _, block = close(no_events(), start + HOUR, state=state)
+    _, block = close(EVENT_SCHEMA.empty_table(), start + HOUR, state=state)
     table = to_table(block)
     assert table.schema.equals(WINDOW_SCHEMA)
     assert table.num_rows == 60
@@ -100,7 +100,7 @@ def test_a_throttled_mailbox_leaves_the_count_and_the_expectation(events, start)
     rows.append({**audit, "user": 1, "minute": 30})
     state, block = close(events(rows), start)
     assert total(block, "newly_active") == 4  # user 1 counted before it was throttled only
-    _, later = close(no_events(), start + HOUR, state=state)
+    _, later = close(EVENT_SCHEMA.empty_table(), start + HOUR, state=state)
     assert later.completeness[FEED][0] == pytest.approx(0.75)
 
 
@@ -126,7 +126,7 @@ def test_a_feed_that_stops_is_a_gap_and_a_quiet_night_is_not(events, start):
             if not silent and (hour % 24 > 5 or i % 20 == 0)
         ]
         state, block = close(
-            events(rows) if rows else no_events(), start + hour * HOUR, state=state
+            events(rows) if rows else EVENT_SCHEMA.empty_table(), start + hour * HOUR, state=state
         )
         gaps += block.gaps
         if hour in {181, 182}:
@@ -158,17 +158,17 @@ def test_delays_are_learned_from_arrival_times(events, start):
     assert state.arrivals[feed].measured
 
 
-def test_late_and_reopening_events_are_counted(events, start):
+def test_late_events_and_those_of_closed_windows_are_counted(events, start):
     late = {"minute": 1, "received_time": start + timedelta(hours=3)}
     state, block = close(events([late]), start)
     assert total(block, "late") == 1
     state, _ = close(events([{"id": "old", "minute": 2}]), start + HOUR, state=state)
-    assert state.reopened == 1
+    assert state.outside == 1
 
 
 def test_blocks_must_follow_each_other_on_full_hours(events, start):
     state, _ = close(events([{}]), start)
     with pytest.raises(ValueError, match="must start at"):
-        close(no_events(), start + 2 * HOUR, state=state)
+        close(EVENT_SCHEMA.empty_table(), start + 2 * HOUR, state=state)
     with pytest.raises(ValueError, match="full hours"):
-        close(no_events(), start + timedelta(minutes=5))
+        close(EVENT_SCHEMA.empty_table(), start + timedelta(minutes=5))
