@@ -9,6 +9,7 @@ import numpy as np
 
 from detectors.evidence import Change, Evidence, Minutes
 from detectors.gate import LearningGate
+from detectors.law import Law, LawName
 from detectors.level import LevelBaseline
 from detectors.likelihood import negative_binomial_ratio
 
@@ -100,14 +101,25 @@ class DropLanes:
         drift = np.clip(self.settings.slack_sd * self.baseline.noise(), *self.settings.slack_range)
         return np.minimum(drift + self.baseline.doubt(hour), 0.8)
 
-    def ratios(
-        self, hour: int, counts: NDArray[np.float64], expected: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
+    def law(
+        self, minute: int, common: NDArray[np.float64], completeness: NDArray[np.float64]
+    ) -> Law:
+        """What minutes of one hour are held against, from ``minute`` (since 1970) on.
+
+        ``common`` and ``completeness`` as for :meth:`advance`.
+        """
+        hour = minute // 60
+        lowest = self.baseline.lowest(hour, minute % 60, common.shape[1])
+        null = lowest * common * completeness * (1.0 - self.slack(hour))[:, None]
+        alternatives = np.array(self.settings.remains)[None, :, None] * null[:, None, :]
+        phi = self.baseline.phi(self.baseline.hourly(hour))
+        return Law(LawName.NEGATIVE_BINOMIAL, null, alternatives, phi)
+
+    def ratios(self, law: Law, counts: NDArray[np.float64]) -> NDArray[np.float64]:
         """Log-likelihood ratios, shape (lanes, alternatives, minutes)."""
-        null = (expected * (1.0 - self.slack(hour))[:, None])[:, None, :]
+        null = law.null[:, None, :]
         remains = np.array(self.settings.remains)[None, :, None]
-        phi = self.baseline.phi(self.baseline.hourly(hour))[:, None, None]
-        llr = negative_binomial_ratio(counts[:, None, :], null, remains, phi)
+        llr = negative_binomial_ratio(counts[:, None, :], null, remains, law.spread[:, None, None])
         return np.where(null > 0.0, llr, 0.0)
 
     def advance(
@@ -132,8 +144,7 @@ class DropLanes:
             self.fold()
         self.hour = hour
         expected = self.usual(minute, counts.shape[1]) * common * completeness
-        lowest = self.baseline.lowest(hour, minute % 60, counts.shape[1])
-        llr = self.ratios(hour, counts, lowest * common * completeness)
+        llr = self.ratios(self.law(minute, common, completeness), counts)
         seen = self.warm()[:, None] & (completeness >= self.settings.least_completeness)
         sums = np.stack([counts, expected, expected])
         changes = self.evidence.advance(Minutes(minute, llr, sums, seen), threshold)

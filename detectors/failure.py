@@ -9,6 +9,7 @@ import numpy as np
 
 from detectors.evidence import Change, Evidence, Minutes
 from detectors.gate import LearningGate
+from detectors.law import Law, LawName
 from detectors.likelihood import beta_binomial_ratio
 from detectors.rate import RateBaseline
 
@@ -79,6 +80,14 @@ class FailureLanes:
         """Usual rate of each lane in the hour with number ``hour``."""
         return self.baseline.mean(hour, self.settings.prior, self.settings.prior_failures)
 
+    def law(self, hour: int) -> Law:
+        """What the hour with number ``hour`` is held against, the same for all its minutes."""
+        s = self.settings
+        p0 = self.baseline.null(hour, s.prior, s.prior_failures, s.floor)[:, None]
+        raised = (p0 / (1.0 - p0)) * np.array(s.odds)
+        p1 = raised / (1.0 + raised)
+        return Law(LawName.BETA_BINOMIAL, p0, p1[:, :, None], self.baseline.rho())
+
     def ratios(
         self, hour: int, users: NDArray[np.float64], failing: NDArray[np.float64]
     ) -> NDArray[np.float64]:
@@ -94,13 +103,13 @@ class FailureLanes:
         shape = tuple(pairs.max(axis=1) + 1)
         keys, inverse = np.unique(np.ravel_multi_index(tuple(pairs), shape), return_inverse=True)
         rows, n, f = np.unravel_index(keys, shape)
-        s = self.settings
-        p0 = self.baseline.null(hour, s.prior, s.prior_failures, s.floor)[rows]
-        raised = (p0 / (1.0 - p0))[:, None] * np.array(self.settings.odds)
-        p1 = raised / (1.0 + raised)
-        rho = self.baseline.rho()[rows]
+        law = self.law(hour)
         some = beta_binomial_ratio(
-            f[:, None].astype(float), n[:, None].astype(float), p1, p0[:, None], rho[:, None]
+            f[:, None].astype(float),
+            n[:, None].astype(float),
+            law.alternatives[rows, :, 0],
+            law.null[rows],
+            law.spread[rows, None],
         )
         out[lane, :, at] = some[inverse]
         return out
