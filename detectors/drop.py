@@ -128,7 +128,7 @@ class DropLanes:
         counts: NDArray[np.float64],
         common: NDArray[np.float64],
         completeness: NDArray[np.float64],
-        threshold: float,
+        threshold: float | NDArray[np.float64],
     ) -> list[Change]:
         """Score and learn minutes of one hour.
 
@@ -137,7 +137,7 @@ class DropLanes:
             counts: observed counts, shape (lanes, minutes).
             common: common factor of the tenant, shape (lanes, minutes).
             completeness: share of the records that can have arrived, shape (lanes, minutes).
-            threshold: alarm level of the score.
+            threshold: alarm level of the score: one for all, or shape (lanes,).
         """
         hour = minute // 60
         if self.hour is not None and hour != self.hour:

@@ -130,23 +130,27 @@ class Evidence(LaneArrays):
         score: NDArray[np.float64] = np.log(np.maximum(self.r.mean(axis=1), 1.0))
         return score
 
-    def advance(self, minutes: Minutes, threshold: float) -> list[Change]:
-        """Take minutes over and return what opened or closed, in order of minutes."""
+    def advance(self, minutes: Minutes, threshold: float | NDArray[np.float64]) -> list[Change]:
+        """Take minutes over and return what opened or closed, in order of minutes.
+
+        ``threshold`` is one alarm level of the score, or one a lane.
+        """
+        levels = np.broadcast_to(threshold, self.is_open.shape)
         self.peak = self.r.mean(axis=1)
         clipped = np.maximum(minutes.llr, _LEAST)
         minutes = Minutes(minutes.first, clipped, minutes.sums, minutes.judged)
         calm = np.flatnonzero(np.all(minutes.judged, axis=1) & ~self.is_open)
         if len(calm):
-            calm = calm[self._whole(calm, minutes.pick(calm), threshold)]
+            calm = calm[self._whole(calm, minutes.pick(calm), levels[calm])]
         busy = np.setdiff1d(np.flatnonzero(np.any(minutes.judged, axis=1)), calm)
         changes: list[Change] = []
         if len(busy):
             for at in range(minutes.llr.shape[2]):
-                changes += self._step(busy, minutes, at, threshold)
+                changes += self._step(busy, minutes, at, levels)
         return changes
 
     def _whole(
-        self, lanes: NDArray[np.int64], minutes: Minutes, threshold: float
+        self, lanes: NDArray[np.int64], minutes: Minutes, levels: NDArray[np.float64]
     ) -> NDArray[np.bool_]:
         """Advance those of ``lanes`` that stay below the threshold; tell which did."""
         total = np.cumsum(minutes.llr, axis=2)
@@ -154,7 +158,7 @@ class Evidence(LaneArrays):
         with np.errstate(over="ignore", invalid="ignore"):
             r = np.exp(total) * (self.r[lanes, :, None] + np.cumsum(np.exp(-before), axis=2))
             highest = r.mean(axis=1).max(axis=1)
-        calm: NDArray[np.bool_] = highest < np.exp(threshold)
+        calm: NDArray[np.bool_] = highest < np.exp(levels)
         if not calm.any():
             return calm
         kept = lanes[calm]
@@ -177,7 +181,7 @@ class Evidence(LaneArrays):
         return calm
 
     def _step(
-        self, lanes: NDArray[np.int64], minutes: Minutes, at: int, threshold: float
+        self, lanes: NDArray[np.int64], minutes: Minutes, at: int, levels: NDArray[np.float64]
     ) -> list[Change]:
         lanes = lanes[minutes.judged[lanes, at]]
         if not len(lanes):
@@ -187,7 +191,7 @@ class Evidence(LaneArrays):
         sums = minutes.sums[:, lanes, at].T
         with np.errstate(over="ignore"):
             grown = (1.0 + self.r[lanes]) * np.exp(llr)
-        self.r[lanes] = np.minimum(grown, np.exp(threshold + HEADROOM))
+        self.r[lanes] = np.minimum(grown, np.exp(levels[lanes] + HEADROOM)[:, None])
         idle = self.cusum[lanes] <= 0.0
         self.onset[lanes] = np.where(idle, minute, self.onset[lanes])
         kept = np.where(idle[:, :, None], 0.0, self.sums[lanes])
@@ -202,7 +206,7 @@ class Evidence(LaneArrays):
                 ratio = float(llr[i, self.winner[lane]])
                 if self._recovers(lane, minute, ratio, sums[i], float(score[i])):
                     changes.append(self._close(lane, minute))
-            elif score[i] >= threshold:
+            elif score[i] >= levels[lane]:
                 changes.append(self._open(lane, minute, float(score[i])))
         return changes
 

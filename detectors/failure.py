@@ -120,7 +120,7 @@ class FailureLanes:
         users: NDArray[np.float64],
         failing: NDArray[np.float64],
         judged: NDArray[np.bool_],
-        threshold: float,
+        threshold: float | NDArray[np.float64],
     ) -> list[Change]:
         """Score and learn minutes of one hour.
 
@@ -129,7 +129,7 @@ class FailureLanes:
             users: eligible users, shape (lanes, minutes).
             failing: newly failing users, same shape.
             judged: which minutes each lane can see, shape (lanes, minutes).
-            threshold: alarm level of the score.
+            threshold: alarm level of the score: one for all, or shape (lanes,).
         """
         hour = minute // 60
         if self.hour is not None and hour != self.hour:
