@@ -20,8 +20,9 @@ from pipeline.model.change import ChangeKind, TenantChange
 from pipeline.model.vocabulary import Source
 from pipeline.model.window import TIMELINE_SCHEMA
 from pipeline.window.arrival import DECLARED
-from pipeline.window.stage import WindowState, moment_after
 from pipeline.window.stage import advance as close_windows
+from pipeline.window.stage import moment_after
+from pipeline.window.state import WindowState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

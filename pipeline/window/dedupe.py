@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.window.columns import Columns, take
-
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from pipeline.window.columns import Columns
 
 DAY_US = 86_400_000_000
 # The Activity API hands out content for 7 days, so an id can come again that late.
@@ -94,13 +94,13 @@ def _first_of_each(events: Columns, ids: NDArray[np.uint64]) -> NDArray[np.int64
     return kept[np.lexsort((ids[kept, 1], ids[kept, 0]))]
 
 
-def deduplicate(seen: SeenIds, events: Columns) -> tuple[Columns, int]:
-    """Return the events not counted before, in canonical order, and how many were dropped.
+def fresh_rows(seen: SeenIds, events: Columns) -> NDArray[np.int64]:
+    """Rows of the events not counted before, in canonical order: event time, then identity.
 
-    Canonical order: event time, then identity. ``seen`` takes the new identities over.
+    ``seen`` takes the new identities over.
     """
     if not len(events):
-        return events, 0
+        return np.zeros(0, np.int64)
     ids = _identities(events)
     kept = _first_of_each(events, ids)
     fresh = np.ones(len(kept), dtype=bool)
@@ -115,5 +115,5 @@ def deduplicate(seen: SeenIds, events: Columns) -> tuple[Columns, int]:
             new = np.concatenate([old, new])
             new = new[np.lexsort((new[:, 1], new[:, 0]))]
         seen.days[int(day)] = new
-    ordered = kept[np.argsort(events.time[kept], kind="stable")]
-    return take(events, ordered), len(events) - len(ordered)
+    ordered: NDArray[np.int64] = kept[np.argsort(events.time[kept], kind="stable")]
+    return ordered

@@ -10,7 +10,8 @@ import pytest
 from pipeline.model.event import EVENT_SCHEMA, EventFlag
 from pipeline.model.vocabulary import Client, Source
 from pipeline.model.window import WINDOW_SCHEMA
-from pipeline.window.stage import WindowState, advance
+from pipeline.window.stage import advance
+from pipeline.window.state import WindowState
 from pipeline.window.table import to_table
 
 HOUR = timedelta(hours=1)
@@ -155,7 +156,7 @@ def test_delays_are_learned_from_arrival_times(events, start):
     assert median == pytest.approx(90, rel=0.1)
     assert p95 == pytest.approx(90, rel=0.1)
     assert feed in block.measured
-    assert state.arrivals[feed].measured
+    assert state.memory.arrivals[feed].measured
 
 
 def test_late_events_and_those_of_closed_windows_are_counted(events, start):

@@ -1,0 +1,202 @@
+"""Counting the events of one block: memory and events in, a block of closed windows out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from pipeline.model.clock import MINUTE_US, to_us
+from pipeline.model.event import EventFlag
+from pipeline.model.vocabulary import Client, Service, Source
+from pipeline.model.window import Cell, WindowBlock, outcome_column
+from pipeline.window.arrival import LATE_AFTER, Arrival
+from pipeline.window.codes import count_codes
+from pipeline.window.columns import OUTCOMES
+from pipeline.window.gaps import FeedRate, find_gaps
+from pipeline.window.user_hours import user_hours
+from pipeline.window.users import IS_ATTEMPT, SUCCESS, Attempts, count_users
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from numpy.typing import NDArray
+
+    from pipeline.model.window import Gap
+    from pipeline.window.columns import Columns
+    from pipeline.window.state import Feed, Memory
+
+# One record may stand for many accesses (OperationCount); a single mailbox must not be
+# able to move the volume of its client, so a record counts for this many at most.
+WEIGHT_CAP: Final = 16
+WATCHED: Final = frozenset(
+    {Source.ENTRA_SIGNIN, Source.ENTRA_SIGNIN_NONINTERACTIVE, Source.EXCHANGE_AUDIT}
+)
+
+
+def close(
+    memory: Memory,
+    events: Columns,
+    *,
+    start: datetime,
+    until: datetime,
+    data_end: datetime | None,
+    declared: Mapping[Source, tuple[float, float]],
+) -> WindowBlock:
+    """Close the windows of [start, until).
+
+    Args:
+        memory: taken on to ``until``, in place.
+        events: of this stretch only, deduplicated, in canonical order.
+        start: first minute, on a full hour.
+        until: minute after the last one, on a full hour.
+        data_end: see :func:`pipeline.window.stage.advance`.
+        declared: (median, p95) delays in seconds of sources that tell no arrival time.
+    """
+    start_us, until_us = to_us(start), to_us(until)
+    minutes = (until_us - start_us) // MINUTE_US
+    minute = (events.time - start_us) // MINUTE_US
+    start_minute = start_us // MINUTE_US
+    cell = _cells(memory, events)
+    throttled = memory.mailboxes.take(events, _is(events, Source.EXCHANGE_AUDIT))
+    counts = _count(memory, events, cell, minute, minutes, start_minute, throttled)
+    completeness, gaps = _completeness(
+        memory, events, minute, minutes, start_minute, data_end, declared
+    )
+    of_users = _user_cells(memory, cell)
+    block = WindowBlock(
+        start=start,
+        minutes=minutes,
+        cells=tuple(memory.cells),
+        counts=counts,
+        codes=count_codes(events, of_users, memory.codes, start_minute, minutes),
+        completeness=completeness,
+        user_hours=user_hours(events, of_users, memory.cells),
+        gaps=tuple(gaps),
+        settle={feed: arrival.settle() for feed, arrival in memory.arrivals.items()},
+        measured=frozenset(f for f, a in memory.arrivals.items() if a.measured),
+    )
+    memory.mailboxes.forget_before(until_us)
+    return block
+
+
+def _is(events: Columns, source: Source) -> NDArray[np.bool_]:
+    if source not in events.source.values:
+        return np.zeros(len(events), dtype=bool)
+    mask: NDArray[np.bool_] = events.source.codes == events.source.values.index(source)
+    return mask
+
+
+def _cells(memory: Memory, events: Columns) -> NDArray[np.int64]:
+    """Index of each event's cell; -1 for sources that are context, not traffic."""
+    known = {cell: i for i, cell in enumerate(memory.cells)}
+    shape = tuple(
+        max(len(names.values), 1)
+        for names in (events.tenant, events.source, events.service, events.client)
+    )
+    codes = (events.tenant.codes, events.source.codes, events.service.codes, events.client.codes)
+    distinct, inverse = np.unique(np.ravel_multi_index(codes, shape), return_inverse=True)
+    index = np.full(len(distinct), -1, np.int64)
+    for i, key in enumerate(distinct.tolist()):
+        tenant, source, service, client = (int(k) for k in np.unravel_index(key, shape))
+        cell = Cell(
+            events.tenant.values[tenant],
+            Source(events.source.values[source]),
+            Service(events.service.values[service]),
+            Client(events.client.values[client]),
+        )
+        if cell.source in WATCHED:
+            if cell not in known:
+                known[cell] = len(memory.cells)
+                memory.cells.append(cell)
+            index[i] = known[cell]
+    result: NDArray[np.int64] = index[inverse]
+    return result
+
+
+def _user_cells(memory: Memory, cell: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The cells of users: server-side traffic is counted and shown, but is nobody's."""
+    system = np.array([c.client is Client.SYSTEM for c in memory.cells] + [False])
+    return np.where(system[cell], -1, cell)
+
+
+def _count(
+    memory: Memory,
+    events: Columns,
+    cell: NDArray[np.int64],
+    minute: NDArray[np.int64],
+    minutes: int,
+    start_minute: int,
+    throttled: NDArray[np.bool_],
+) -> dict[str, NDArray[np.int32]]:
+    shape = (len(memory.cells), minutes)
+
+    def tally(
+        mask: NDArray[np.bool_], weights: NDArray[np.int64] | None = None
+    ) -> NDArray[np.int32]:
+        rows = np.flatnonzero(mask & (cell >= 0))
+        place = cell[rows] * minutes + minute[rows]
+        by = None if weights is None else weights[rows]
+        flat = np.bincount(place, weights=by, minlength=shape[0] * shape[1])
+        return flat.reshape(shape).astype(np.int32)
+
+    success = events.outcome == SUCCESS
+    attempt = IS_ATTEMPT[events.outcome]
+    counts = {outcome_column(o): tally(events.outcome == i) for i, o in enumerate(OUTCOMES)}
+    counts["attempts"] = tally(attempt)
+    counts["weight"] = tally(success & ~throttled, np.minimum(events.weight, WEIGHT_CAP))
+    counts["late"] = tally(_late(events))
+    guest = (events.flags & int(EventFlag.GUEST)) > 0
+    of_users = _user_cells(memory, cell)
+    rows = np.flatnonzero((of_users >= 0) & events.has_user & attempt & ~guest & ~throttled)
+    attempts = Attempts(of_users[rows], events.user[rows], minute[rows], events.outcome[rows])
+    users, memory.open_hours = count_users(
+        attempts, memory.open_hours, start_minute, minutes, len(memory.cells)
+    )
+    return {**counts, **users}
+
+
+def _late(events: Columns) -> NDArray[np.bool_]:
+    limit = np.array([LATE_AFTER[Source(s)] * 1e6 for s in events.source.values] or [0.0])
+    late: NDArray[np.bool_] = (events.received >= 0) & (
+        events.received - events.time > limit[events.source.codes]
+    )
+    return late
+
+
+def _completeness(
+    memory: Memory,
+    events: Columns,
+    minute: NDArray[np.int64],
+    minutes: int,
+    start_minute: int,
+    data_end: datetime | None,
+    declared: Mapping[Source, tuple[float, float]],
+) -> tuple[dict[Feed, NDArray[np.float32]], list[Gap]]:
+    completeness: dict[Feed, NDArray[np.float32]] = {}
+    gaps: list[Gap] = []
+    feeds = {(c.tenant, c.source) for c in memory.cells} | set(memory.rates)
+    for tenant, source in sorted(feeds):
+        feed = (tenant, source)
+        mine = _is(events, source)
+        if tenant in events.tenant.values:
+            mine &= events.tenant.codes == events.tenant.values.index(tenant)
+        else:
+            mine &= False
+        arrival = memory.arrivals.setdefault(feed, Arrival(source, declared[source]))
+        told = mine & (events.received >= 0)
+        arrival.learn((events.received[told] - events.time[told]) / 1e6, minutes / 1440)
+        rate = memory.rates.setdefault(feed, FeedRate())
+        records = np.bincount(minute[mine], minlength=minutes)
+        share, found = find_gaps(rate, feed, start_minute, records)
+        gaps += found
+        if source is Source.EXCHANGE_AUDIT:
+            hours = (start_minute + np.arange(0, minutes, 60)) * MINUTE_US
+            out = memory.mailboxes.share_out(tenant, hours)
+            share *= (1.0 - np.repeat(out, 60)).astype(np.float32)
+        if data_end is not None:
+            age = (to_us(data_end) / MINUTE_US - start_minute - np.arange(minutes) - 1) * 60.0
+            share *= np.clip(age / arrival.settle()[1], 0.0, 1.0).astype(np.float32)
+        completeness[feed] = share
+    return completeness, gaps
