@@ -14,6 +14,7 @@ from detectors.failure import FailureLanes, FailureSettings
 from detectors.flags import Lane, flag_of
 from detectors.single import NEW_ERROR_SETTINGS, RETRY_SETTINGS
 from detectors.timeline import Timeline
+from detectors.trace import Trace
 from pipeline.model.vocabulary import (
     OUTCOME_FAMILIES,
     Client,
@@ -78,6 +79,7 @@ class TenantBank:
         self.volume = DropLanes(replace(VOLUME_SETTINGS, warm_hours=settings.warm_hours))
         self.common = CommonFactor.empty()
         self.timeline = Timeline(tenant)
+        self.trace = Trace()
         self._groups = {name: _Group([], {}) for name in self._parts()}
 
     def _parts(self) -> dict[str, FailureLanes | DropLanes]:
@@ -180,22 +182,28 @@ class TenantBank:
 
         found: list[tuple[int, Flag]] = []
 
-        def write(group: str, changes: Sequence[Change]) -> None:
+        def write(group: str, changes: Sequence[Change], complete: NDArray[np.float64]) -> None:
             lanes = self._groups[group].lanes
-            found.extend((c.minute, flag_of(lanes[c.lane], c, block)) for c in changes)
+            told = [(c, flag_of(lanes[c.lane], c, block)) for c in changes]
+            judgement = self._parts()[group].last
+            if judgement is not None:
+                self.trace.add(group, judgement, complete, told)
+            found.extend((c.minute, flag) for c, flag in told)
 
         eligible = values("failures", lambda lane: f"eligible_{lane.family}")
         failing = values("failures", lambda lane: f"newly_failing_{lane.family}")
-        visible = seen("failures") > 0.05
+        complete = seen("failures")
         rate = self.failures.rate(minute // 60)
-        write("failures", self.failures.advance(minute, eligible, failing, visible, level))
+        changes = self.failures.advance(minute, eligible, failing, complete > 0.05, level)
+        write("failures", changes, complete)
         self.timeline.rates(self._groups["failures"].lanes, minute, eligible, failing, rate)
 
         pressing = values("retries", lambda _: "newly_pressing")
         could = values("retries", lambda _: "eligible_pressing")
-        visible = seen("retries") > 0.05
+        complete = seen("retries")
         rate = self.retries.rate(minute // 60)
-        write("retries", self.retries.advance(minute, could, pressing, visible, level))
+        changes = self.retries.advance(minute, could, pressing, complete > 0.05, level)
+        write("retries", changes, complete)
         self.timeline.rates(self._groups["retries"].lanes, minute, could, pressing, rate)
 
         met = np.zeros((self.codes.lanes, 60))
@@ -205,7 +213,9 @@ class TenantBank:
                 met[at] = counted[span]
         could = values("codes", lambda lane: f"eligible_{lane.family}")
         could = np.maximum(could, met)
-        write("codes", self.codes.advance(minute, could, met, seen("codes") > 0.05, level))
+        complete = seen("codes")
+        changes = self.codes.advance(minute, could, met, complete > 0.05, level)
+        write("codes", changes, complete)
         amiss = any(bool(part.evidence.is_open.any()) for part in self._parts().values())
         self.users.hold = self.volume.hold = amiss
         self._drops(minute, level, values, seen, write)
@@ -217,7 +227,7 @@ class TenantBank:
         level: float,
         values: Callable[..., NDArray[np.float64]],
         seen: Callable[[str], NDArray[np.float64]],
-        write: Callable[[str, Sequence[Change]], None],
+        write: Callable[[str, Sequence[Change], NDArray[np.float64]], None],
     ) -> None:
         counts = values("users", lambda _: "newly_active")
         complete = seen("users")
@@ -227,7 +237,7 @@ class TenantBank:
         factor = self.common.advance(counts, usual, judged, self.users.evidence.is_open)
         common = np.where(follows, factor, 1.0)
         changes = self.users.advance(minute, counts, common, complete, level)
-        write("users", changes)
+        write("users", changes, complete)
         self.timeline.levels(
             self._groups["users"].lanes, minute, counts, usual * common, complete, self.users
         )
@@ -236,7 +246,8 @@ class TenantBank:
         follows = self.volume.baseline.follows()[:, None]
         shared = np.where(follows, factor, np.ones_like(volume))
         usual = self.volume.usual(minute, 60)
-        write("volume", self.volume.advance(minute, volume, shared, complete, level))
+        changes = self.volume.advance(minute, volume, shared, complete, level)
+        write("volume", changes, complete)
         self.timeline.levels(
             self._groups["volume"].lanes, minute, volume, usual * shared, complete, self.volume
         )

@@ -9,9 +9,10 @@ import numpy as np
 
 from detectors.evidence import Change, Evidence, Minutes
 from detectors.gate import LearningGate
-from detectors.law import Law, LawName
+from detectors.law import Judgement, Law
 from detectors.level import LevelBaseline
 from detectors.likelihood import negative_binomial_ratio
+from pipeline.model.trace import LawName
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,6 +64,7 @@ class DropLanes:
         self.gate = LearningGate.empty()
         self.hour: int | None = None
         self.hold = False
+        self.last: Judgement | None = None
         self._counts: list[NDArray[np.float64]] = []
         self._expected: list[NDArray[np.float64]] = []
         self._common: list[NDArray[np.float64]] = []
@@ -144,9 +146,12 @@ class DropLanes:
             self.fold()
         self.hour = hour
         expected = self.usual(minute, counts.shape[1]) * common * completeness
-        llr = self.ratios(self.law(minute, common, completeness), counts)
+        law = self.law(minute, common, completeness)
+        llr = self.ratios(law, counts)
         seen = self.warm()[:, None] & (completeness >= self.settings.least_completeness)
         sums = np.stack([counts, expected, expected])
+        before = self.evidence.r.copy(), self.evidence.cusum.copy()
+        self.last = Judgement(minute, law, sums, seen, threshold, *before)
         changes = self.evidence.advance(Minutes(minute, llr, sums, seen), threshold)
         self.gate.watch(self.evidence, [c.lane for c in changes])
         self._blind |= (completeness < 0.5).any(axis=1)

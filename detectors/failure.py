@@ -9,9 +9,10 @@ import numpy as np
 
 from detectors.evidence import Change, Evidence, Minutes
 from detectors.gate import LearningGate
-from detectors.law import Law, LawName
+from detectors.law import Judgement, Law
 from detectors.likelihood import beta_binomial_ratio
 from detectors.rate import RateBaseline
+from pipeline.model.trace import LawName
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,6 +52,7 @@ class FailureLanes:
         self.evidence = Evidence.empty(len(settings.odds))
         self.gate = LearningGate.empty()
         self.hour: int | None = None
+        self.last: Judgement | None = None
         self._users: list[NDArray[np.float64]] = []
         self._failing: list[NDArray[np.float64]] = []
 
@@ -89,7 +91,7 @@ class FailureLanes:
         return Law(LawName.BETA_BINOMIAL, p0, p1[:, :, None], self.baseline.rho())
 
     def ratios(
-        self, hour: int, users: NDArray[np.float64], failing: NDArray[np.float64]
+        self, law: Law, users: NDArray[np.float64], failing: NDArray[np.float64]
     ) -> NDArray[np.float64]:
         """Log-likelihood ratios, shape (lanes, alternatives, minutes)."""
         out = np.zeros((users.shape[0], len(self.settings.odds), users.shape[1]))
@@ -103,7 +105,6 @@ class FailureLanes:
         shape = tuple(pairs.max(axis=1) + 1)
         keys, inverse = np.unique(np.ravel_multi_index(tuple(pairs), shape), return_inverse=True)
         rows, n, f = np.unravel_index(keys, shape)
-        law = self.law(hour)
         some = beta_binomial_ratio(
             f[:, None].astype(float),
             n[:, None].astype(float),
@@ -137,10 +138,13 @@ class FailureLanes:
         self.hour = hour
         users = np.where(judged, users, 0.0)
         failing = np.minimum(np.where(judged, failing, 0.0), users)
-        llr = self.ratios(hour, users, failing)
+        law = self.law(hour)
+        llr = self.ratios(law, users, failing)
         p0 = self.rate(hour)
         seen = judged & self.warm()[:, None]
         sums = np.stack([failing, users * p0[:, None], users])
+        before = self.evidence.r.copy(), self.evidence.cusum.copy()
+        self.last = Judgement(minute, law, sums, seen, threshold, *before)
         changes = self.evidence.advance(Minutes(minute, llr, sums, seen), threshold)
         self.gate.watch(self.evidence, [c.lane for c in changes])
         self._users.append(users)

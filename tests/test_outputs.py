@@ -16,6 +16,7 @@ from jsonschema import Draft202012Validator
 
 from pipeline.model.documents import from_json, to_json
 from pipeline.model.json_schema import PUBLISHED, SCHEMA_FOLDER
+from pipeline.model.trace import TRACE_SCHEMA
 from pipeline.model.window import TIMELINE_SCHEMA, WINDOW_SCHEMA
 
 pytestmark = pytest.mark.scenario
@@ -89,7 +90,8 @@ def test_summary_and_labels_keep_their_schemas(folder: Path) -> None:
 
 
 def test_tables_have_the_columns_of_the_model(folder: Path) -> None:
-    for name, schema in (("windows", WINDOW_SCHEMA), ("timeline", TIMELINE_SCHEMA)):
+    schemas = {"windows": WINDOW_SCHEMA, "timeline": TIMELINE_SCHEMA, "evidence": TRACE_SCHEMA}
+    for name, schema in schemas.items():
         table = pq.read_table(folder / "result" / f"{name}.parquet")
         assert table.num_rows > 0
         assert table.schema.names == schema.names

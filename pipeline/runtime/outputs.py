@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import pyarrow.parquet as pq
 
 from pipeline.model.documents import to_line
+from pipeline.model.trace import TRACE_SCHEMA
 from pipeline.model.window import TIMELINE_SCHEMA, WINDOW_SCHEMA
 from pipeline.window.table import to_table
 
@@ -16,34 +17,41 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    import pyarrow as pa
+
     from pipeline.model.incident import Incident
     from pipeline.runtime.stages import Outcome
 
+_STREAMED: Final = (
+    "flags.ndjson",
+    "incidents.ndjson",
+    "windows.parquet",
+    "timeline.parquet",
+    "evidence.parquet",
+)
+
 
 class BlockOutputs:
-    """Streams what each block gives: flags, incidents, windows, timeline.
+    """Streams what each block gives: flags, incidents, windows, timeline, evidence.
 
     Used as a context; the files take their places on a clean exit only.
     """
 
     def __init__(self, out: Path) -> None:
-        self._final = {
-            name: out / name
-            for name in ("flags.ndjson", "incidents.ndjson", "windows.parquet", "timeline.parquet")
-        }
+        self._final = {name: out / name for name in _STREAMED}
         self._draft = {name: path.with_name(f".{name}.tmp") for name, path in self._final.items()}
 
     def __enter__(self) -> Self:
         """Open the drafts."""
         self._flags = self._draft["flags.ndjson"].open("w", encoding="utf-8")
         self._incidents = self._draft["incidents.ndjson"].open("w", encoding="utf-8")
-        self._windows = pq.ParquetWriter(
-            self._draft["windows.parquet"], WINDOW_SCHEMA, compression="zstd"
-        )
-        self._timeline = pq.ParquetWriter(
-            self._draft["timeline.parquet"], TIMELINE_SCHEMA, compression="zstd"
-        )
+        self._windows = self._table("windows.parquet", WINDOW_SCHEMA)
+        self._timeline = self._table("timeline.parquet", TIMELINE_SCHEMA)
+        self._trace = self._table("evidence.parquet", TRACE_SCHEMA)
         return self
+
+    def _table(self, name: str, schema: pa.Schema) -> pq.ParquetWriter:
+        return pq.ParquetWriter(self._draft[name], schema, compression="zstd")
 
     def add(self, outcome: Outcome) -> None:
         """Append one block."""
@@ -55,6 +63,8 @@ class BlockOutputs:
             self._windows.write_table(table)
         if outcome.timeline.num_rows:
             self._timeline.write_table(outcome.timeline)
+        if outcome.trace.num_rows:
+            self._trace.write_table(outcome.trace)
 
     def add_incidents(self, incidents: Iterable[Incident]) -> None:
         """Append incident revisions."""
@@ -68,7 +78,8 @@ class BlockOutputs:
         trace: TracebackType | None,
     ) -> None:
         """Close; put the files in place unless something went wrong."""
-        for stream in (self._flags, self._incidents, self._windows, self._timeline):
+        tables = (self._windows, self._timeline, self._trace)
+        for stream in (self._flags, self._incidents, *tables):
             stream.close()
         for name, draft in self._draft.items():
             if kind is None:

@@ -17,6 +17,7 @@ from pipeline.match.stage import advance as match
 from pipeline.match.stage import drain
 from pipeline.match.state import MatchState
 from pipeline.model.change import ChangeKind, TenantChange
+from pipeline.model.trace import TRACE_SCHEMA
 from pipeline.model.vocabulary import Source
 from pipeline.model.window import TIMELINE_SCHEMA
 from pipeline.window.arrival import DECLARED
@@ -43,6 +44,7 @@ class Outcome:
     flags: tuple[Flag, ...]
     incidents: tuple[Incident, ...]
     timeline: pa.Table
+    trace: pa.Table
 
 
 @dataclass(slots=True)
@@ -98,13 +100,15 @@ class Stages:
             self.windows, events, start=start, until=until, data_end=data_end
         )
         flags: list[Flag] = []
-        rows: list[pa.Table] = []
+        hours = [TIMELINE_SCHEMA.empty_table()]
+        minutes = [TRACE_SCHEMA.empty_table()]
         for tenant in sorted({cell.tenant for cell in block.cells}):
             if tenant not in self.banks:
                 self.banks[tenant] = TenantBank(tenant, self.bank_settings)
             bank = self.banks[tenant]
             flags += bank.advance(block)
-            rows.append(bank.timeline.take())
+            hours.append(bank.timeline.take())
+            minutes.append(bank.trace.take())
         self.correlated, incidents = correlate(
             self.correlated,
             block,
@@ -113,8 +117,8 @@ class Stages:
             settings=replace(self.correlate_settings, arrival=_arrival(block)),
         )
         self.matched, final = match(self.matched, moment_after(block), incidents, advisories)
-        timeline = pa.concat_tables([TIMELINE_SCHEMA.empty_table(), *rows])
-        return Outcome(block, tuple(flags), final, timeline)
+        tables = pa.concat_tables(hours), pa.concat_tables(minutes)
+        return Outcome(block, tuple(flags), final, *tables)
 
 
 def _arrival(block: WindowBlock) -> str:
