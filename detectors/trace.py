@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pyarrow as pa
 
-from pipeline.model.clock import MINUTE_US
 from pipeline.model.trace import TRACE_SCHEMA, LawName
 
 if TYPE_CHECKING:
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
 # Nearly all flags rise within a day of their onset, and most close within one. Beyond it
 # the hourly timeline tells the story. A day of 450 lanes takes 12 MB.
 _KEPT_HOURS: Final = 24
+_MINUTE_US: Final = 60_000_000
 # What was quiet before shows what the change is held against.
 _BEFORE: Final = 30
 
@@ -57,6 +57,7 @@ class Trace:
     def __init__(self) -> None:
         self._kept: dict[str, deque[_Kept]] = {}
         self._written: dict[str, int] = {}
+        self._closed: dict[tuple[str, int], int] = {}
         self._tables: list[pa.Table] = []
 
     def add(
@@ -78,12 +79,15 @@ class Trace:
         small = judgement.sums.astype(np.float32), completeness.astype(np.float32)
         kept.append(_Kept(judgement, *small))
         for change, flag in flags:
-            start = self._written.pop(flag.flag_id, change.onset - _BEFORE)
-            for hour in kept:
-                if hour.end > start and hour.lanes > change.lane:
-                    self._tables.append(_rows(flag.flag_id, hour, change, start))
+            lane = (group, change.lane)
             if change.opened:
+                run = _Run(flag.flag_id, change, self._closed.get(lane, 0), change.onset - _BEFORE)
                 self._written[flag.flag_id] = change.minute + 1
+            else:
+                start = self._written.pop(flag.flag_id, 0)
+                run = _Run(flag.flag_id, change, start, start)
+                self._closed[lane] = change.minute + 1
+            self._tables += [run.rows(hour) for hour in kept if run.touches(hour)]
 
     def take(self) -> pa.Table:
         """The rows since the last call, as a table of TRACE_SCHEMA."""
@@ -92,14 +96,34 @@ class Trace:
         return table
 
 
-def _rows(flag_id: str, kept: _Kept, change: Change, start: int) -> pa.Table:
-    """The minutes of one kept hour from ``start`` to the change, as rows.
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """Consecutive minutes of a flag's lane, up to the change.
 
-    A run begins on a full hour, where the statistics it begins with are known.
+    ``earliest``: no minute before it belongs to the run; the flag before closed there,
+    and both statistics fell back to nothing. ``wanted``: the run reaches back to it, and
+    further to the full hour, where the statistics are known.
     """
-    told, lane = kept.judgement, change.lane
-    skip = max(start - told.first, 0) if not change.opened else 0
-    span = slice(skip, min(change.minute + 1, kept.end) - told.first)
+
+    flag_id: str
+    change: Change
+    earliest: int
+    wanted: int
+
+    def touches(self, kept: _Kept) -> bool:
+        """Whether the run holds minutes of that hour."""
+        return kept.lanes > self.change.lane and kept.end > max(self.earliest, self.wanted)
+
+    def rows(self, kept: _Kept) -> pa.Table:
+        """The minutes that lie in one kept hour."""
+        told = kept.judgement
+        skip = max(self.earliest - told.first, 0)
+        span = slice(skip, min(self.change.minute + 1, kept.end) - told.first)
+        return _rows(self, kept, span)
+
+
+def _rows(run: _Run, kept: _Kept, span: slice) -> pa.Table:
+    told, lane = kept.judgement, run.change.lane
     count = span.stop - span.start
     law = told.law
     observed, expected, trials = kept.sums[:, lane, span].astype(float)
@@ -107,10 +131,12 @@ def _rows(flag_id: str, kept: _Kept, change: Change, start: int) -> pa.Table:
     wide = (count, law.alternatives.shape[1])
     alternatives = np.broadcast_to(_part(law.alternatives[lane], span).T, wide)
     tried = law.name is LawName.BETA_BINOMIAL
+    # A flag that closed within the hour left nothing behind.
+    fresh = 0.0 if span.start else 1.0
     threshold = float(np.broadcast_to(told.threshold, kept.lanes)[lane])
     columns: dict[str, Any] = {
-        "flag_id": [flag_id] * count,
-        "minute": minutes * MINUTE_US,
+        "flag_id": [run.flag_id] * count,
+        "minute": minutes * _MINUTE_US,
         "law": [str(law.name)] * count,
         "judged": told.judged[lane, span],
         "completeness": kept.completeness[lane, span],
@@ -121,8 +147,8 @@ def _rows(flag_id: str, kept: _Kept, change: Change, start: int) -> pa.Table:
         "alternatives": list(alternatives),
         "spread": np.full(count, law.spread[lane]),
         "threshold": np.full(count, threshold),
-        "carried": _first(told.r[lane], count, given=not skip),
-        "carried_cusum": _first(told.cusum[lane], count, given=not skip),
+        "carried": _first(told.r[lane] * fresh, count, given=run.change.opened),
+        "carried_cusum": _first(told.cusum[lane] * fresh, count, given=run.change.opened),
     }
     return pa.table(columns, schema=TRACE_SCHEMA)
 

@@ -18,8 +18,8 @@ class LawName(StrEnum):
 # One minute of one flag. ``observed`` counts users (or accesses), ``trials`` the users who
 # could have (null where nothing is tried); ``null`` and ``alternatives`` are rates of
 # ``trials``, or mean counts; ``spread`` is the correlation rho or the variance over mean phi.
-# ``carried`` and ``carried_cusum`` hold R and W of each alternative before the minute, in
-# the first minute of a run only.
+# ``carried`` and ``carried_cusum`` hold R and W of each alternative before the minute: up to
+# the alarm, at the full hours and where the minutes begin.
 TRACE_SCHEMA: Final = pa.schema(
     [
         pa.field("flag_id", pa.string(), nullable=False),
