@@ -35,7 +35,7 @@ HEADROOM: Final = 3.0
 RECOVERED: Final = 6.9
 # One minute undoes at most 10 nats, so that 60 of them stay within a double's range; the
 # statistic after a minute like that is below 1e-4 in any case.
-_LEAST: Final = -10.0
+LEAST: Final = -10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +137,7 @@ class Evidence(LaneArrays):
         """
         levels = np.broadcast_to(threshold, self.is_open.shape)
         self.peak = self.r.mean(axis=1)
-        clipped = np.maximum(minutes.llr, _LEAST)
+        clipped = np.maximum(minutes.llr, LEAST)
         minutes = Minutes(minutes.first, clipped, minutes.sums, minutes.judged)
         calm = np.flatnonzero(np.all(minutes.judged, axis=1) & ~self.is_open)
         if len(calm):

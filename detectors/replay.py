@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from detectors.evidence import Evidence, Minutes
+from detectors.evidence import LEAST, Evidence, Minutes
 from detectors.likelihood import beta_binomial_ratio, negative_binomial_ratio
 from pipeline.model.trace import LawName
 
@@ -43,7 +43,10 @@ def ratios(
     alternatives: NDArray[np.float64],
     spread: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Log-likelihood ratios, shape (minutes, alternatives); columns of TRACE_SCHEMA."""
+    """Log-likelihood ratios as they are summed, at least -10, shape (minutes, alternatives).
+
+    The arguments are columns of TRACE_SCHEMA.
+    """
     seen, m0, wide = observed[:, None], null[:, None], spread[:, None]
     if law is LawName.BETA_BINOMIAL:
         llr = beta_binomial_ratio(seen, trials[:, None], alternatives, m0, wide)
@@ -51,7 +54,7 @@ def ratios(
         remains = alternatives / np.where(m0 > 0.0, m0, 1.0)
         remains = np.where(m0 > 0.0, remains, 1.0)
         llr = negative_binomial_ratio(seen, m0, remains, wide)
-    return np.asarray(llr)
+    return np.asarray(np.maximum(llr, LEAST))
 
 
 def replay(

@@ -1,8 +1,9 @@
-"""``outrider incidents``: list what was found, or show one incident in ten seconds."""
+"""``outrider incidents``: list what was found, show one in ten seconds, explain its evidence."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path  # noqa: TC003 # read by Typer at run time
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,12 +22,15 @@ from pipeline.model.documents import to_json
 from pipeline.report.folder import Folder
 from pipeline.report.text import INCIDENT_HEAD, incident_row, incident_text, table
 
+if TYPE_CHECKING:
+    from pipeline.model.incident import Incident
+
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, add_completion=False)
 
 
 @app.callback()
 def incidents() -> None:
-    """List incidents, or show one in ten seconds."""
+    """List incidents, show one in ten seconds, or explain its evidence."""
 
 
 @app.command(name="list")
@@ -52,10 +56,7 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """Show one incident: who, since when, what still works, whose fault, and why."""
-    path, wanted = split_target(target)
-    source = Folder(path)
-    histories = {h[-1].incident_id: h for h in source.incidents()}
-    history = histories[one_of(histories, wanted, "incident", path)]
+    source, history = _find(target)
     chosen = history if revisions else history[-1:]
     if as_json:
         print_json([to_json(i) for i in chosen] if revisions else to_json(chosen[0]))
@@ -64,3 +65,49 @@ def show(
         zone = check_zone(time_zone)
         print_text("\n\n".join(incident_text(i, time_zone=zone, advisories=known) for i in chosen))
     warn_of_damage(source)
+
+
+@app.command()
+def explain(
+    target: Annotated[str, typer.Argument(metavar="[DIR/]ID", help="Incident, or its beginning.")],
+    *,
+    flag: Annotated[str, typer.Option(metavar="ID", help="Explain this flag.")] = "",
+    every: Annotated[
+        bool, typer.Option("--all", help="Explain every flag, not the first of each signal.")
+    ] = False,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write a plot too, as SVG.")
+    ] = None,
+    time_zone: ZoneOption = "UTC",
+    as_json: JsonOption = False,
+) -> None:
+    """Show what the evidence is made of, minute by minute, so that it can be checked by hand."""
+    from pipeline.report.explain import explain_incident  # noqa: PLC0415 # detectors take 0.5 s
+    from pipeline.report.explain_json import explanation_json  # noqa: PLC0415
+    from pipeline.report.explain_plot import explanation_plot  # noqa: PLC0415
+    from pipeline.report.explain_text import explanation_text, others_text  # noqa: PLC0415
+
+    source, history = _find(target)
+    incident, zone = history[-1], check_zone(time_zone)
+    if flag:
+        flag = one_of(incident.flag_ids, flag, "flag", source.path)
+    told, left_out = explain_incident(source, incident, flag=flag, every=every)
+    if plot is not None:
+        plot.write_text(
+            explanation_plot(f"Evidence of {incident.incident_id}", told), encoding="utf-8"
+        )
+    if as_json:
+        flags = [explanation_json(e) for e in told]
+        print_json({"incident_id": incident.incident_id, "flags": flags})
+    else:
+        texts = [incident.headline, *(explanation_text(e, time_zone=zone) for e in told)]
+        print_text("\n\n".join([*texts, *others_text(left_out)]))
+    warn_of_damage(source)
+
+
+def _find(target: str) -> tuple[Folder, list[Incident]]:
+    """The folder, and the revisions of the incident that is meant."""
+    path, wanted = split_target(target)
+    source = Folder(path)
+    histories = {h[-1].incident_id: h for h in source.incidents()}
+    return source, histories[one_of(histories, wanted, "incident", path)]

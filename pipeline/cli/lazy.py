@@ -14,7 +14,10 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "backfill": ("pipeline.cli.backfill", "Find the incidents in exported logs."),
     "simulate": ("pipeline.cli.simulate", "Write the logs of a made-up tenant, with labels."),
     "evaluate": ("pipeline.cli.evaluate", "Compare the incidents found with labels."),
-    "incidents": ("pipeline.cli.incidents", "List incidents, or show one in ten seconds."),
+    "incidents": (
+        "pipeline.cli.incidents",
+        "List incidents, show one in ten seconds, or explain it.",
+    ),
     "flags": ("pipeline.cli.flags", "List what the detectors raised."),
     "advisories": ("pipeline.cli.advisories", "List advisories and what they mean for us."),
     "config": ("pipeline.cli.config", "Print an example configuration, or check one."),
