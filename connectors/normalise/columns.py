@@ -37,6 +37,68 @@ class Context(NamedTuple):
     flags: int
 
 
+class Columns(NamedTuple):
+    """Rows of events as arrays of one length, still without their texts.
+
+    Attributes:
+        ids: uint8, shape (rows, 16).
+        event_time: int64, microseconds since 1970.
+        received_time: int64, microseconds since 1970, 0 where it is not known.
+        profile: int64, number of the profile.
+        context: int64, number of the context.
+        user: uint64, keyed hash, 0 for nobody.
+        weight: int32, accesses that the record stands for.
+        latency: int64, ms, -1 where it is not known.
+        networks: names, and int64: which of them a row has.
+    """
+
+    ids: NDArray[np.uint8]
+    event_time: NDArray[np.int64]
+    received_time: NDArray[np.int64]
+    profile: NDArray[np.int64]
+    context: NDArray[np.int64]
+    user: NDArray[np.uint64]
+    weight: NDArray[np.int32]
+    latency: NDArray[np.int64]
+    networks: tuple[Sequence[str | None], NDArray[np.int64]]
+
+
+def event_table(
+    rows: Columns, profiles: Sequence[Profile], contexts: Sequence[Context]
+) -> pa.Table:
+    """Table of EVENT_SCHEMA; an arrival before its event or a week after it is not believed."""
+    profile, context = rows.profile, rows.context
+    count = len(profile)
+    delay = rows.received_time - rows.event_time
+    arrived = (rows.received_time > 0) & (delay >= 0) & (delay < _LATEST_ARRIVAL)
+    codes = np.array([-1 if c.error_code is None else c.error_code for c in contexts], np.int32)
+    unknown = np.array([c.error_code is None for c in contexts], bool)
+    flags = np.array([c.flags for c in contexts], np.uint8)
+    stamp = EVENT_SCHEMA.field("event_time").type
+    ids = pa.py_buffer(np.ascontiguousarray(rows.ids))
+    columns = {
+        "event_id": pa.FixedSizeBinaryArray.from_buffers(pa.binary(16), count, [None, ids]),
+        "event_time": pa.array(rows.event_time).cast(stamp),
+        "received_time": pa.array(rows.received_time, mask=~arrived).cast(stamp),
+        "tenant": names([c.tenant for c in contexts], context),
+        "source": names([c.source for c in contexts], context),
+        "service": names([p.service.value for p in profiles], profile),
+        "client": names([p.client.value for p in profiles], profile),
+        "client_version": names([p.version for p in profiles], profile),
+        "operation": names([c.operation for c in contexts], context),
+        "outcome": names([c.outcome for c in contexts], context),
+        "error_code": pa.array(codes[context], mask=unknown[context]),
+        "user": pa.array(rows.user, mask=rows.user == 0),
+        "country": names([c.country for c in contexts], context),
+        "network": names(*rows.networks),
+        "device_class": names([p.device for p in profiles], profile),
+        "weight": pa.array(rows.weight),
+        "latency_ms": pa.array(rows.latency.astype(np.int32), mask=rows.latency < 0),
+        "flags": pa.array(flags[context]),
+    }
+    return pa.Table.from_arrays([columns[name] for name in EVENT_SCHEMA.names], schema=EVENT_SCHEMA)
+
+
 class Rows:
     """Columns of one source, filled a row at a time and turned to a table at once.
 
@@ -97,64 +159,29 @@ class Rows:
             and context codes of the rows in the table.
         """
         event_time, good = parse_times(self.created)
-        received, arrived = self._arrivals(event_time)
+        received = np.zeros(len(self), np.int64)
+        if any(self.received):
+            times, known = parse_times(self.received)
+            received[known] = times[known]
         profile = np.array(self.profile, np.int64)
         context = np.array(self.context, np.int64)
-        arrays = self._arrays(event_time, received, arrived, profile, context)
-        table = pa.Table.from_arrays(arrays, schema=EVENT_SCHEMA)
+        columns = Columns(
+            ids=fold_ids(self.ids),
+            event_time=event_time,
+            received_time=received,
+            profile=profile,
+            context=context,
+            user=np.array(self.user, np.uint64),
+            # Only audit records carry a weight and only sign-ins a latency.
+            weight=np.array(self.weight or [1] * len(self), np.int32),
+            latency=_bounded(self.latency or [-1] * len(self)),
+            networks=([c.network for c in self.contexts], context),
+        )
+        table = event_table(columns, self.profiles, self.contexts)
         if good.all():
             return table, [], profile, context
         bad = [self.at[i] for i in np.flatnonzero(~good)]
         return table.filter(pa.array(good)), bad, profile[good], context[good]
-
-    def _arrivals(
-        self, event_time: NDArray[np.int64]
-    ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        if not any(self.received):
-            return event_time, np.zeros(len(self), bool)
-        received, known = parse_times(self.received)
-        delay = received - event_time
-        return received, known & (delay >= 0) & (delay < _LATEST_ARRIVAL)
-
-    def _arrays(
-        self,
-        event_time: NDArray[np.int64],
-        received: NDArray[np.int64],
-        arrived: NDArray[np.bool_],
-        profile: NDArray[np.int64],
-        context: NDArray[np.int64],
-    ) -> list[pa.Array]:
-        users = np.array(self.user, np.uint64)
-        # Only audit records carry a weight and only sign-ins a latency.
-        weights = np.array(self.weight or [1] * len(self), np.int32)
-        latency = _bounded(self.latency or [-1] * len(self))
-        codes = np.array([-1 if c.error_code is None else c.error_code for c in self.contexts])
-        unknown = np.array([c.error_code is None for c in self.contexts], bool)
-        flags = np.array([c.flags for c in self.contexts], np.uint8)
-        profiles, contexts = self.profiles, self.contexts
-        stamp = EVENT_SCHEMA.field("event_time").type
-        ids = pa.py_buffer(fold_ids(self.ids).tobytes())
-        columns = {
-            "event_id": pa.FixedSizeBinaryArray.from_buffers(pa.binary(16), len(self), [None, ids]),
-            "event_time": pa.array(event_time).cast(stamp),
-            "received_time": pa.array(received, mask=~arrived).cast(stamp),
-            "tenant": names([c.tenant for c in contexts], context),
-            "source": names([c.source for c in contexts], context),
-            "service": names([p.service.value for p in profiles], profile),
-            "client": names([p.client.value for p in profiles], profile),
-            "client_version": names([p.version for p in profiles], profile),
-            "operation": names([c.operation for c in contexts], context),
-            "outcome": names([c.outcome for c in contexts], context),
-            "error_code": pa.array(codes[context].astype(np.int32), mask=unknown[context]),
-            "user": pa.array(users, mask=users == 0),
-            "country": names([c.country for c in contexts], context),
-            "network": names([c.network for c in contexts], context),
-            "device_class": names([p.device for p in profiles], profile),
-            "weight": pa.array(weights),
-            "latency_ms": pa.array(latency.astype(np.int32), mask=latency < 0),
-            "flags": pa.array(flags[context]),
-        }
-        return [columns[name] for name in EVENT_SCHEMA.names]
 
 
 def _bounded(values: list[int]) -> NDArray[np.int64]:

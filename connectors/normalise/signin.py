@@ -277,21 +277,10 @@ class Signins:
         return found
 
     def _new_context(self, place: tuple[Any, ...], word: str | None = None) -> int:
-        source, tenant, home, reached, kind, code, country, number, network = place
-        _texts((tenant, home, reached, kind, country))
-        if number is not None and not isinstance(number, (int, str)):
+        _texts((*place[1:5], place[6]))
+        if place[7] is not None and not isinstance(place[7], (int, str)):
             raise TypeError
-        outcome = outcome_of_word(word) if code is None and word else outcome_of_code(code)
-        context = Context(
-            tenant=(tenant or tenant_of(home, reached, kind) or self._tenant).casefold(),
-            source=source,
-            operation=OPERATION,
-            outcome=outcome.value,
-            error_code=code,
-            country=country_of(country),
-            network=network or system_of(number),
-            flags=int(guest_flag(home, reached, kind)),
-        )
+        context = signin_context(place, self._tenant, word)
         return self.rows.context_code((place, word) if word else place, context)
 
     def _network(self, number: Any, address: str | None) -> str | None:
@@ -299,6 +288,29 @@ class Signins:
         if system_of(number) is None:
             return self._pseudonyms.network(address)
         return self._pseudonyms.site(address) if self._sites else None
+
+
+def signin_context(place: tuple[Any, ...], tenant: str, word: str | None = None) -> Context:
+    """What sign-ins share that agree in all of these.
+
+    Args:
+        place: source, tenant of the envelope, home tenant, tenant reached, user type, error
+            code, country, AS number, name of the network where the address tells it.
+        tenant: of records that name none.
+        word: the result, where it is a word and no code.
+    """
+    source, named, home, reached, kind, code, country, number, network = place
+    outcome = outcome_of_word(word) if code is None and word else outcome_of_code(code)
+    return Context(
+        tenant=(named or tenant_of(home, reached, kind) or tenant).casefold(),
+        source=source,
+        operation=OPERATION,
+        outcome=outcome.value,
+        error_code=code,
+        country=country_of(country),
+        network=network or system_of(number),
+        flags=int(guest_flag(home, reached, kind)),
+    )
 
 
 def _texts(values: tuple[Any, ...]) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
+
 from connectors.sources.json_documents import DocumentReader, is_page
 from connectors.sources.parsing import MAX_RECORD, ParseError, Parser, diagnose
 from connectors.sources.readable import Memory, RestOfLine
@@ -23,6 +25,9 @@ _OPEN: Final = 91
 _CLOSE: Final = 93
 _BLANK: Final = b" \t\r\0"
 _NOT_BLANK: Final = re.compile(rb"\S[^\n]*")
+_SPARE: Final = 64  # behind what was read: compiled code looks at 64 bytes at once
+_MOST_UNUSUAL: Final = 8  # lines of a block; each costs as much as five that are parsed at once
+_SIZE: Final = 1 + PIECE + _SPARE  # a bracket goes before the first line
 _MOST_LINES: Final = 8192  # in a block: lines of 32 bytes are no records
 _NUL: Final = "only NUL bytes or commas; the writer was cut off"
 _LONG: Final = f"a line of more than {MAX_RECORD} bytes; write one record a line"
@@ -57,7 +62,7 @@ class LineReader:
         self._stop = stop
         self._growing = growing
         self._parser = Parser()
-        self._buffer = bytearray(PIECE + 2)
+        self._buffer = bytearray(_SIZE)
         self._filled = 1  # the first byte is kept for the bracket
         self._base = source.position  # offset of the first filled byte
         self._line: int | None = 1
@@ -76,7 +81,7 @@ class LineReader:
 
     def _fill(self) -> bool:
         """Read more behind what is held; False at the end of the input."""
-        count = self._source.read_into(self._buffer, self._filled)
+        count = self._source.read_into(self._buffer, self._filled, _SPARE)
         self._filled += count
         return count > 0
 
@@ -84,7 +89,7 @@ class LineReader:
         buffer = self._buffer
         end = buffer.rfind(b"\n", 1, self._filled)
         if end < 0:
-            if len(buffer) - 1 - self._filled <= 0:
+            if len(buffer) - _SPARE <= self._filled:
                 self._grow()
             return
         begin = 1
@@ -108,7 +113,36 @@ class LineReader:
         return begin - 1 if own < begin else self._buffer.find(b"\n", own, end + 1)
 
     def _block(self, begin: int, end: int) -> None:
-        """Parse the lines between ``begin`` and the newline at ``end`` as one array."""
+        """Take the lines between ``begin`` and the newline at ``end``."""
+        for _ in range(_MOST_UNUSUAL):
+            begin = self._scanned(begin, end)
+            if begin > end:
+                return
+            if not self._intake.scans:
+                break
+            unusual = self._buffer.find(b"\n", begin, end + 1)
+            self._one_by_one(begin, unusual)
+            if self._line is not None:
+                self._line += 1
+            begin = unusual + 1
+        if begin <= end:
+            self._parsed(begin, end)
+
+    def _scanned(self, begin: int, end: int) -> int:
+        """Where the first line begins that compiled code leaves to the parser."""
+        if not self._intake.scans:
+            return begin
+        if len(self._buffer) - end <= _SPARE:
+            self._buffer.extend(bytes(_SPARE))
+        stop, lines = self._intake.scan(np.frombuffer(self._buffer, np.uint8), begin, end)
+        if lines:
+            self._source.progress()
+        if self._line is not None:
+            self._line += lines
+        return stop
+
+    def _parsed(self, begin: int, end: int) -> None:
+        """Parse lines as one array, else each for itself."""
         breaks = self._breaks(begin, end)
         if breaks is None or not self._at_once(begin, end, breaks):
             self._one_by_one(begin, end)
@@ -193,8 +227,8 @@ class LineReader:
         self._buffer[1 : 1 + rest] = self._buffer[begin : self._filled]
         self._base += begin - 1
         self._filled = 1 + rest
-        if len(self._buffer) > PIECE + 2 and rest < PIECE // 2:
-            del self._buffer[PIECE + 2 :]
+        if len(self._buffer) > _SIZE and rest < PIECE // 2:
+            del self._buffer[_SIZE:]
 
     def _grow(self) -> None:
         """Make room for a long line, up to the largest record; beyond it is passed over."""
@@ -224,7 +258,7 @@ class LineReader:
             pass
         if self._line is not None:
             self._line += 1
-        del self._buffer[PIECE + 2 :]
+        del self._buffer[_SIZE:]
         self._buffer[1 : 1 + len(rest.behind)] = rest.behind
         self._filled = 1 + len(rest.behind)
         self._base = rest.position

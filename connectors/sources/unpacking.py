@@ -204,12 +204,13 @@ class Input:
             return b""
         return out
 
-    def read_into(self, buffer: bytearray, at: int) -> int:
+    def read_into(self, buffer: bytearray, at: int, spare: int = 0) -> int:
         """Read into the free end of ``buffer`` and return how many bytes; 0 at the end.
 
-        At most PIECE bytes of a plain input; the buffer grows by what does not fit.
+        At most PIECE bytes of a plain input, and ``spare`` bytes of the buffer stay free;
+        the buffer grows by what does not fit.
         """
-        room = min(len(buffer) - at, PIECE)
+        room = min(len(buffer) - at - spare, PIECE)
         if self._held or self.packed or self._decoder is not None or not self._own:
             piece = self.read(room)
             buffer[at : at + len(piece)] = piece
