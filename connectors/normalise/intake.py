@@ -155,9 +155,6 @@ class Intake:
         envelope = self._kind is Kind.ENVELOPE
         stop, lines = self._scanned.take(data, begin, end, envelope=envelope)
         self._next += lines
-        for kind, count in self._scanned.passed():
-            self._ignored += count
-            self.tally.ignored[kind] += count
         return stop, lines
 
     def take(self, values: Iterable[Any], data: bytes | bytearray | None = None) -> None:
@@ -221,6 +218,7 @@ class Intake:
 
     def portion(self) -> Portion:
         """Everything taken since the last call."""
+        self._count_passed()
         tables = [self._table(rows) for rows in self._all if len(rows)]
         table = (
             pa.concat_tables(tables).unify_dictionaries() if tables else EVENT_SCHEMA.empty_table()
@@ -331,6 +329,15 @@ class Intake:
         self._count(rows, profile, context)
         rows.clear()
         return table
+
+    def _count_passed(self) -> None:
+        """Records without a user that compiled code has passed over."""
+        if self._scanned is not None:
+            for kind, count in self._scanned.passed():
+                self._ignored += count
+                self.tally.ignored[kind] += count
+            if not len(self._scanned):
+                self._scanned.clear()
 
     def _count(
         self, rows: Rows | ScannedSignins, profile: NDArray[np.int64], context: NDArray[np.int64]

@@ -18,7 +18,7 @@ from connectors.scan.signin_rows import (
     new_scan,
     take_lines,
 )
-from connectors.scan.texts import forget, intern, text_of
+from connectors.scan.texts import forget, intern, text_of, texts_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -87,22 +87,23 @@ class ScannedSignins:
             The first byte of the first line that was not taken; how many were.
         """
         tree = TREES[envelope]
-        categories = len(_CATEGORIES) if envelope else 0
+        # Of envelopes the category tells whether a user signed in, of the others the event type.
+        categories, machines = (len(_CATEGORIES), 0) if envelope else (0, len(_KNOWN))
         stop, lines = take_lines(
-            data, begin, end, tree, categories, len(_KNOWN), self._sites, self._scan
+            data, begin, end, tree, categories, machines, self._sites, self._scan
         )
         return int(stop), int(lines)
 
     def passed(self) -> list[tuple[str, int]]:
-        """Kinds and numbers of records without a user, since the last call."""
+        """Kinds and numbers of records without a user, since the rows were cleared."""
         counts = self._scan.passed[len(_CATEGORIES) : len(_KNOWN)].tolist()
-        self._scan.passed.fill(0)
         return [(kind_of("signin", k), n) for k, n in zip(_MACHINES, counts, strict=True) if n]
 
     def clear(self) -> None:
         """Forget the rows; keep what texts stand for while there is room for more."""
         full = self.crowded
         self._scan.filled[0] = 0
+        self._scan.passed.fill(0)
         if full:
             self._forget()
 
@@ -162,8 +163,9 @@ class ScannedSignins:
         """Keyed hashes of the users with these texts."""
         met = np.zeros(len(self._users), bool)
         met[texts] = True
-        for number in np.flatnonzero(met & (self._users == 0)).tolist():
-            self._users[number] = self._pseudonyms.user(self._text(number) or "")
+        fresh = np.flatnonzero(met & (self._users == 0))
+        for number, text in zip(fresh.tolist(), texts_of(self._scan.texts, fresh), strict=True):
+            self._users[number] = self._pseudonyms.user(text.decode())
         hashed: NDArray[np.uint64] = self._users[texts]
         return hashed
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from connectors.normalise.settings import NormaliseSettings
 
 OPERATION: Final = "SignIn"
+_NO_CODE: Final = 2**31  # an event's code has 32 bits; the services' own have 7 digits
 
 Reader = Callable[[Any, int], None]
 _Taker = Callable[..., None]
@@ -306,7 +307,7 @@ def signin_context(place: tuple[Any, ...], tenant: str, word: str | None = None)
         source=source,
         operation=OPERATION,
         outcome=outcome.value,
-        error_code=code,
+        error_code=code if code is not None and abs(code) < _NO_CODE else None,
         country=country_of(country),
         network=network or system_of(number),
         flags=int(guest_flag(home, reached, kind)),

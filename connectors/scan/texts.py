@@ -62,6 +62,14 @@ def text_of(table: Texts, number: int) -> bytes:
     return table.letters[start : start + int(table.lengths[number])].tobytes()
 
 
+def texts_of(table: Texts, numbers: NDArray[np.int64]) -> list[bytes]:
+    """The texts with these numbers; cheaper than one by one."""
+    letters = table.letters[: table.counts[_USED]].tobytes()
+    starts = table.starts[numbers]
+    stops = starts + table.lengths[numbers]
+    return [letters[a:b] for a, b in zip(starts.tolist(), stops.tolist(), strict=True)]
+
+
 def forget(table: Texts) -> None:
     """Make the table empty again."""
     table.slots.fill(-1)
