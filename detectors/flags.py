@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from detectors.frozen import Frozen
 from pipeline.model.flag import Flag, FlagState
 from pipeline.model.ids import content_id
 from pipeline.model.vocabulary import FlagKind, OutcomeFamily, Signal
@@ -29,7 +30,7 @@ _DROPS: Final = (Signal.ACTIVE_USERS, Signal.ACCESS_VOLUME)
 
 
 @dataclass(frozen=True, slots=True)
-class Lane:
+class Lane(Frozen):
     """What one lane watches."""
 
     cell: Cell

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pyarrow as pa
 
+from detectors.frozen import Frozen
 from pipeline.model.trace import TRACE_SCHEMA, LawName
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ _BEFORE: Final = 30
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
+class _Kept(Frozen):
     """A judgement, its sums as small as they go, and the completeness of its minutes."""
 
     judgement: Judgement

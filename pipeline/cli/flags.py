@@ -10,6 +10,7 @@ from pipeline.cli.folders import DEFAULT_OUT, FolderArgument, JsonOption, warn_o
 from pipeline.cli.output import print_json_array, print_text
 from pipeline.model.documents import to_json
 from pipeline.model.errors import ConfigError
+from pipeline.model.flag import FlagState
 from pipeline.model.vocabulary import Client
 from pipeline.report.folder import Folder
 from pipeline.report.text import table
@@ -53,11 +54,12 @@ def list_flags(
 
 
 def _row(flag: Flag) -> list[str]:
+    closed = flag.state is FlagState.CLOSED
     return [
         flag.flag_id,
         flag.onset_at.strftime(_FORM),
         flag.raised_at.strftime(_FORM),
-        flag.closed_at.strftime(_FORM) if flag.closed_at else "open",
+        flag.closed_at.strftime(_FORM) if closed and flag.closed_at else str(flag.state),
         str(flag.kind),
         f"{flag.score:.1f}",
         flag.client.label,

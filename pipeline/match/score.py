@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from pipeline.match.regions import countries_of
 from pipeline.match.times import Clocks, clocks, distance, duration, minute
 from pipeline.model.advisory import Symptom
-from pipeline.model.incident import AdvisoryMatch
+from pipeline.model.incident import AdvisoryMatch, IncidentState
 from pipeline.model.vocabulary import CLIENT_FAMILIES, Client, Service, Verdict, same_client
 
 if TYPE_CHECKING:
@@ -51,9 +51,9 @@ def score(incident: Incident, advisory: Advisory) -> AdvisoryMatch | None:
     """Return the match, or None where the advisory cannot be about the incident.
 
     ``advisory`` is to be as known at the moment of judging (``knowledge.known_at``). A
-    withdrawn advisory (``falsePositive``) matches nothing.
+    withdrawn advisory (``falsePositive``) matches nothing, nor does a retracted incident.
     """
-    if advisory.is_false_positive:
+    if advisory.is_false_positive or incident.state is IncidentState.RETRACTED:
         return None
     times = clocks(advisory)
     if times is None:

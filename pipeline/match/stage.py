@@ -16,7 +16,7 @@ from pipeline.match.recurrence import past_of, recurrence_of
 from pipeline.match.relist import later_ids
 from pipeline.match.score import score
 from pipeline.match.state import MatchState, Tracked
-from pipeline.model.incident import RevisionReason
+from pipeline.model.incident import IncidentState, RevisionReason
 from pipeline.model.knowledge import known_at, moments
 
 if TYPE_CHECKING:
@@ -256,10 +256,12 @@ class _Run:
         """Drop what can no longer matter and close the books at ``until``."""
         clock = until if self._clock is None else max(until, self._clock)
         for id_, tracked in list(self._tracked.items()):
+            if not _expired(tracked, clock):
+                continue
             ended = tracked.upstream.resolved_at
-            if ended is not None and _expired(tracked, clock):
+            if ended is not None:
                 self._history.append(past_of(tracked.published, ended))
-                del self._tracked[id_]
+            del self._tracked[id_]
         history = tuple(
             p
             for p in self._history
@@ -285,5 +287,7 @@ class _Run:
 
 
 def _expired(tracked: Tracked, at: datetime) -> bool:
-    ended = tracked.upstream.resolved_at
+    last = tracked.upstream
+    retracted = last.state is IncidentState.RETRACTED
+    ended = last.published_at if retracted else last.resolved_at
     return ended is not None and at - ended > TRACK

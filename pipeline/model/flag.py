@@ -18,10 +18,11 @@ from pipeline.model.vocabulary import (  # noqa: TC001 # read back at run time
 
 
 class FlagState(StrEnum):
-    """Whether the detector still sees the change."""
+    """Whether the detector still sees the change; retracted: it never should have."""
 
     OPEN = "open"
     CLOSED = "closed"
+    RETRACTED = "retracted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,8 @@ class Flag:
         observed, expected: by name, over [onset_at, alarm_at or closed_at].
         family, error_code: of a failure, where the signal has one.
         completeness: of the minutes judged, 0..1.
+        corrected_at: when, by arrival, records came that made this revision differ from
+            the one before; None = it is no correction.
     """
 
     SCHEMA: ClassVar[str] = "outrider.flag/1"
@@ -64,3 +67,4 @@ class Flag:
     observed: dict[str, float] = field(default_factory=dict)
     expected: dict[str, float] = field(default_factory=dict)
     completeness: float = 1.0
+    corrected_at: datetime | None = None

@@ -15,11 +15,17 @@ from pipeline.model.vocabulary import (  # noqa: TC001 # read back at run time
 
 
 class IncidentState(StrEnum):
-    """Life of an incident."""
+    """Life of an incident; retracted: late records took away all that spoke for it."""
 
     OPEN = "open"
     RECOVERING = "recovering"
     RESOLVED = "resolved"
+    RETRACTED = "retracted"
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing of it goes on."""
+        return self in {IncidentState.RESOLVED, IncidentState.RETRACTED}
 
 
 class RevisionReason(StrEnum):

@@ -25,6 +25,10 @@ FAULT: Final = {
     Verdict.UNDETERMINED: "not certain",
 }
 NO_ADVISORY: Final = "no advisory yet (first to know by our logs)"
+_NOT_OVER: Final = {
+    IncidentState.RECOVERING: "recovering",
+    IncidentState.RETRACTED: "taken back: late records leave nothing unusual",
+}
 _SCOPE_SHOWN: Final = 3
 _NONE: Final = "not known"
 
@@ -106,7 +110,7 @@ def _since(incident: Incident, time_zone: str) -> str:
     if incident.state is IncidentState.RESOLVED and until is not None:
         lasted = duration((until - incident.onset_at).total_seconds())
         return f"{text}; over {moment(until, time_zone)}, after {lasted}"
-    return f"{text}; {'recovering' if incident.state is IncidentState.RECOVERING else 'still going on'}"
+    return f"{text}; {_NOT_OVER.get(incident.state, 'still going on')}"
 
 
 def _advisory(incident: Incident, advisories: Mapping[str, Advisory]) -> str:

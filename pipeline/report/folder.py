@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 SEVERITY_ORDER: Final = (Severity.CRITICAL, Severity.HIGH, Severity.MEDIUM, Severity.LOW)
-STATE_ORDER: Final = (IncidentState.OPEN, IncidentState.RECOVERING, IncidentState.RESOLVED)
+STATE_ORDER: Final = (
+    IncidentState.OPEN,
+    IncidentState.RECOVERING,
+    IncidentState.RESOLVED,
+    IncidentState.RETRACTED,
+)
 
 
 class Folder:
@@ -144,7 +149,7 @@ def read(path: Path) -> Contents:
 def urgency(incident: Incident) -> tuple[Any, ...]:
     """Sort key: what still goes on, then how bad, then Microsoft's fault, then the latest."""
     return (
-        STATE_ORDER.index(incident.state) == len(STATE_ORDER) - 1,
+        incident.state.over,
         SEVERITY_ORDER.index(incident.severity),
         incident.verdict is not Verdict.SERVICE_OUTAGE,
         STATE_ORDER.index(incident.state),

@@ -243,7 +243,7 @@ def _tiles(latest: list[Incident], found: Quality) -> list[tuple[str, str, str]]
 
 def _kinds(latest: list[Incident]) -> str:
     outages = sum(i.verdict is Verdict.SERVICE_OUTAGE for i in latest)
-    still = sum(i.state is not IncidentState.RESOLVED for i in latest)
+    still = sum(not i.state.over for i in latest)
     parts = [plural(outages, "outage") + " of Microsoft 365"] if outages else []
     return ", ".join([*parts, f"{still} not resolved"] if still else parts)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -20,7 +22,9 @@ from pipeline.model.change import ChangeKind, TenantChange
 from pipeline.model.trace import TRACE_SCHEMA
 from pipeline.model.vocabulary import Source
 from pipeline.model.window import TIMELINE_SCHEMA
+from pipeline.runtime.past import Past, Step
 from pipeline.window.arrival import DECLARED
+from pipeline.window.late import reopen
 from pipeline.window.stage import advance as close_windows
 from pipeline.window.stage import moment_after
 from pipeline.window.state import WindowState
@@ -34,13 +38,34 @@ if TYPE_CHECKING:
     from pipeline.model.incident import Incident
     from pipeline.model.window import WindowBlock
     from pipeline.runtime.config import Config
+    from pipeline.window.late import Reopened
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one block gave."""
+    """What one block gave, and what its late events changed.
+
+    Attributes:
+        block: the windows that were closed now.
+        flags, incidents: new revisions, corrections first.
+        timeline: rows of the block; before them, those of blocks that were judged again,
+            which take the place of earlier rows of the same hour and lane.
+        trace: the same, by flag and minute.
+        corrected: blocks closed before in which rows have changed.
+    """
 
     block: WindowBlock
+    flags: tuple[Flag, ...]
+    incidents: tuple[Incident, ...]
+    timeline: pa.Table
+    trace: pa.Table
+    corrected: tuple[WindowBlock, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """Flags and incidents (not matched yet) of some blocks, and what is drawn of them."""
+
     flags: tuple[Flag, ...]
     incidents: tuple[Incident, ...]
     timeline: pa.Table
@@ -49,18 +74,26 @@ class Outcome:
 
 @dataclass(slots=True)
 class Stages:
-    """State of all stages of one run."""
+    """State of all stages of one run; picklable.
+
+    ``late_horizon`` is how late an event may come and still re-open its window. Zero, as in
+    a backfill that has all events in order, keeps nothing for it.
+    """
 
     config: Config
+    late_horizon: timedelta = timedelta(0)
     windows: WindowState = field(default_factory=WindowState)
     banks: dict[str, TenantBank] = field(default_factory=dict)
     correlated: CorrelateState = field(default_factory=CorrelateState)
     matched: MatchState = field(default_factory=MatchState)
     bank_settings: BankSettings = field(init=False)
     correlate_settings: CorrelateSettings = field(init=False)
+    past: Past | None = field(init=False)
 
     def __post_init__(self) -> None:
         """Read the tables the stages share."""
+        self.windows.horizon = self.late_horizon
+        self.past = Past() if self.late_horizon else None
         known = meanings()
         detection = self.config.detection
         self.bank_settings = BankSettings(
@@ -90,15 +123,39 @@ class Stages:
         """Take one block of whole hours through all stages.
 
         Args:
-            events: table of EVENT_SCHEMA with the events of the stretch.
+            events: table of EVENT_SCHEMA with the events of the stretch, and late ones.
             start: first moment, on a full hour.
             until: moment after the block.
             data_end: newest moment any record speaks of, if more may still come.
             advisories: new versions of advisories.
         """
+        self.windows, rest, reopened = reopen(self.windows, events)
+        parts: list[_Judged] = []
+        if reopened is not None and self.past is not None:
+            parts.append(self._judge_again(self.past, reopened))
         self.windows, block = close_windows(
-            self.windows, events, start=start, until=until, data_end=data_end
+            self.windows, rest, start=start, until=until, data_end=data_end
         )
+        parts.append(self._judge(block, changes_of(rest)))
+        if self.past is not None:
+            flags, found = self.past.issue()
+            parts[-1] = replace(parts[-1], flags=flags, incidents=found)
+            self.past.forget_before(self.windows.kept[0].block.start)
+        incidents = [i for part in parts for i in part.incidents]
+        self.matched, final = match(self.matched, moment_after(block), incidents, advisories)
+        return Outcome(
+            block,
+            tuple(f for part in parts for f in part.flags),
+            final,
+            pa.concat_tables(part.timeline for part in parts),
+            pa.concat_tables(part.trace for part in parts),
+            reopened.changed if reopened else (),
+        )
+
+    def _judge(self, block: WindowBlock, changes: tuple[TenantChange, ...]) -> _Judged:
+        """Flags and incidents of a block, as its events alone would have it."""
+        before = copy.deepcopy(self.banks) if self.past is not None else {}
+        correlated = self.correlated
         flags: list[Flag] = []
         hours = [TIMELINE_SCHEMA.empty_table()]
         minutes = [TRACE_SCHEMA.empty_table()]
@@ -113,12 +170,31 @@ class Stages:
             self.correlated,
             block,
             flags,
-            changes=changes_of(events),
+            changes=changes,
             settings=replace(self.correlate_settings, arrival=_arrival(block)),
         )
-        self.matched, final = match(self.matched, moment_after(block), incidents, advisories)
-        tables = pa.concat_tables(hours), pa.concat_tables(minutes)
-        return Outcome(block, tuple(flags), final, *tables)
+        if self.past is not None:
+            step = Step(block.start, before, correlated, changes, tuple(flags), incidents)
+            self.past.steps.append(step)
+        return _Judged(tuple(flags), incidents, pa.concat_tables(hours), pa.concat_tables(minutes))
+
+    def _judge_again(self, past: Past, reopened: Reopened) -> _Judged:
+        """The revisions that late events make necessary."""
+        steps = past.cut(reopened.blocks[0].start)
+        self.banks, self.correlated = steps[0].banks, steps[0].correlated
+        late = changes_of(reopened.events)
+        again = []
+        for step, block in zip(steps, reopened.blocks, strict=True):
+            end = moment_after(block)
+            mine = tuple(c for c in late if block.start <= c.at < end)
+            again.append(self._judge(block, (*step.changes, *mine)))
+        flags, incidents = past.correct(reopened.arrived_at)
+        return _Judged(
+            flags,
+            incidents,
+            pa.concat_tables(a.timeline for a in again),
+            pa.concat_tables(a.trace for a in again),
+        )
 
 
 def _arrival(block: WindowBlock) -> str:

@@ -307,3 +307,18 @@ def test_nothing_is_changed_in_the_state_handed_in() -> None:
     before = json.dumps(state.snapshot())
     advance(state, END, incidents[2:], [advisory("EX900007")])
     assert json.dumps(state.snapshot()) == before
+
+
+def test_a_retracted_incident_has_no_advisory_and_is_forgotten_in_time() -> None:
+    first = incident(published=70)
+    back = replace(first, state=IncidentState.RETRACTED, reason=R.CORRECTED, published_at=at(72))
+    posts = [advisory(posts=((66.0, WHO), (80.0, WHO)))]
+    assert told(run([first, back], posts)) == [
+        (70, R.OPENED, "EX900001"),
+        (72, R.CORRECTED, None),
+    ]
+    state, _ = advance(MatchState(), at(72), [first, back])
+    assert len(state.tracked) == 1
+    state, _ = advance(state, at(73) + TRACK, ())
+    assert not state.tracked
+    assert not state.history
