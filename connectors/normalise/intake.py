@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
 import pyarrow as pa
 import simdjson
 
 from connectors.normalise.audit import AuditFields, Audits
+from connectors.normalise.counting import count_rows
 from connectors.normalise.directory import Directories, DirectoryFields
-from connectors.normalise.outcomes import codes
+from connectors.normalise.places import Places
 from connectors.normalise.problems import NoEvidenceError, UnusableError
 from connectors.normalise.pseudonyms import shared
 from connectors.normalise.shapes import CONTAINERS, fields_of, fields_of_row, unwrapped
@@ -27,6 +26,7 @@ from pipeline.model.reject import Reject, RejectReason
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from connectors.normalise.columns import Rows
@@ -51,15 +51,6 @@ class Kind(Enum):
 
 
 _SCANNED: Final = frozenset({Kind.FLAT, Kind.ENVELOPE})
-
-
-class Mark(NamedTuple):
-    """Where the records from ``ordinal`` on stand; ``step`` lines further each."""
-
-    ordinal: int
-    line: int | None
-    step: int
-    offsets: Sequence[int] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +105,7 @@ class Intake:
         self._container = CONTAINERS[0]
         self._next = 0  # ordinal of the next record, within the input
         self._given = 0  # records handed out already
-        self._marks: list[Mark] = [Mark(0, None, 0, None)]
+        self._places = Places()
         self._rejects: list[Reject] = []
         self._ignored = 0
         self.tally = Tally()
@@ -136,7 +127,7 @@ class Intake:
 
     def mark(self, line: int | None, step: int = 1, offsets: Sequence[int] | None = None) -> None:
         """Say where the next records stand."""
-        self._marks.append(Mark(self._next, line, step, offsets))
+        self._places.mark(self._next, line, step, offsets)
 
     def scan(self, data: NDArray[np.uint8], begin: int, end: int) -> tuple[int, int]:
         """Take lines of sign-ins, of the kind met last, without parsing them.
@@ -237,7 +228,7 @@ class Intake:
         self._pseudonyms.revealed.clear()
         self._ignored = 0
         self._given = self._next
-        self._marks = self._marks[-1:]
+        self._places.forget()
         self.tally = Tally()
         return portion
 
@@ -293,40 +284,22 @@ class Intake:
 
     def _inside(self, held: simdjson.Array) -> None:
         """Take the records of a page or message, all of which stand in one line."""
-        mark, line, offset = self._place(self._next)
-        if mark.step:
-            here = None if offset is None else [offset]
-            self._marks.append(Mark(self._next, line, 0, here))
-        first = self._next
-        self._take(held)
-        if mark.step:
-            used = first - mark.ordinal + 1
-            offsets = None if mark.offsets is None else mark.offsets[used:]
-            after = None if line is None else line + mark.step
-            self._marks.append(Mark(self._next, after, mark.step, offsets))
-
-    def _place(self, ordinal: int) -> tuple[Mark, int | None, int | None]:
-        index = bisect_right(self._marks, ordinal, key=lambda m: m.ordinal) - 1
-        mark = self._marks[index]
-        ahead = (ordinal - mark.ordinal) * mark.step
-        line = None if mark.line is None else mark.line + ahead
-        offsets = mark.offsets
-        known = offsets is not None and ahead < len(offsets)
-        return mark, line, offsets[ahead] if known and offsets is not None else None
+        with self._places.one_line(lambda: self._next):
+            self._take(held)
 
     def _ignore(self, reason: NoEvidenceError) -> None:
         self._ignored += 1
         self.tally.ignored[reason.kind] += 1
 
     def _refuse(self, reason: RejectReason, detail: str, ordinal: int) -> None:
-        _, line, offset = self._place(ordinal)
+        line, offset = self._places.find(ordinal)
         self._rejects.append(Reject(self._path, reason, detail, line, ordinal, offset))
 
     def _table(self, rows: Rows | ScannedSignins) -> pa.Table:
         table, bad, profile, context = rows.table()
         for ordinal in bad:
             self._refuse(RejectReason.BAD_TIME, _BAD_TIME, ordinal)
-        self._count(rows, profile, context)
+        count_rows(self.tally, rows, profile, context)
         rows.clear()
         return table
 
@@ -338,38 +311,6 @@ class Intake:
                 self.tally.ignored[kind] += count
             if not len(self._scanned):
                 self._scanned.clear()
-
-    def _count(
-        self, rows: Rows | ScannedSignins, profile: NDArray[np.int64], context: NDArray[np.int64]
-    ) -> None:
-        """Events by source, client texts that no rule knew, codes that no table knows."""
-        tally = self.tally
-        per_context = np.bincount(context, minlength=len(rows.contexts))
-        known = codes()
-        for number in np.flatnonzero(per_context).tolist():
-            kind, count = rows.contexts[number], int(per_context[number])
-            tally.records[kind.source] += count
-            if kind.error_code is not None and kind.error_code not in known:
-                tally.unknown_codes[kind.error_code] += count
-        self._count_unmatched(rows, profile, context)
-
-    def _count_unmatched(
-        self,
-        rows: Rows | ScannedSignins,
-        profile: NDArray[np.int64],
-        context: NDArray[np.int64],
-    ) -> None:
-        strange = np.array([p.unmatched is not None for p in rows.profiles], bool)
-        chosen = np.flatnonzero(strange[profile])
-        if not len(chosen):
-            return
-        pairs = profile[chosen] * len(rows.contexts) + context[chosen]
-        found, counts = np.unique(pairs, return_counts=True)
-        for pair, count in zip(found.tolist(), counts.tolist(), strict=True):
-            number, place = divmod(pair, len(rows.contexts))
-            text = rows.profiles[number].unmatched or ""
-            self.tally.unmatched_clients[rows.contexts[place].source, text] += count
-        self.tally.prune()
 
 
 def _scanner(settings: NormaliseSettings, pseudonyms: Pseudonyms) -> ScannedSignins:
