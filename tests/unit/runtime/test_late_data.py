@@ -26,6 +26,7 @@ HOUR = timedelta(hours=1)
 HORIZON = timedelta(hours=6)
 LEARNED = 8 * 24  # hours before the day in question
 CLIENTS = ("outlook_ios", "owa", "outlook_windows_classic", "outlook_android")
+ADMIN = "other"  # the client of directory changes
 USERS = 50
 
 
@@ -43,7 +44,7 @@ def digest(row):
     return hashlib.blake2b(repr(row).encode(), digest_size=16).digest()
 
 
-def table(rows, received=None):
+def table(rows):
     digests = [digest(r) for r in rows]
     n = len(rows)
     columns = list(zip(*rows, strict=True)) if rows else [[]] * 5
@@ -51,12 +52,14 @@ def table(rows, received=None):
     held = {
         "event_id": digests,
         "event_time": stamps,
-        "received_time": [received] * n,
         "tenant": ["t"] * n,
-        "source": ["entra_signin_noninteractive"] * n,
+        "source": [
+            "entra_directory_audit" if c == ADMIN else "entra_signin_noninteractive"
+            for c in columns[2]
+        ],
         "service": ["exchange_online"] * n,
         "client": columns[2],
-        "operation": ["sign_in"] * n,
+        "operation": ["conditional_access" if c == ADMIN else "sign_in" for c in columns[2]],
         "outcome": columns[3],
         "error_code": columns[4],
         "user": [u * 7919 for u in columns[1]],
@@ -82,9 +85,9 @@ class Stream:
         self.hour = LEARNED
         self.flags, self.incidents, self.rows, self.drawn = [], [], {}, {}
 
-    def feed(self, rows, received=None):
+    def feed(self, rows):
         start = MONDAY + self.hour * HOUR
-        outcome = self.stages.advance(table(rows, received), start=start, until=start + HOUR)
+        outcome = self.stages.advance(table(rows), start=start, until=start + HOUR)
         self.hour += 1
         self.flags += outcome.flags
         self.incidents += outcome.incidents
@@ -273,6 +276,34 @@ def test_a_restart_at_every_hour_changes_nothing(learned):
     broken = play(learned, hours, late, each=restart)
     assert broken.flags == straight.flags
     assert broken.incidents == straight.incidents
+
+
+def test_a_late_directory_change_explains_what_it_would_have_explained(learned):
+    def blocked(at, rows):
+        users = range(1, USERS * 3 // 5)
+        late = [((LEARNED + at) * 60 + u % 60, u, "owa", "policy", 53003) for u in users]
+        return rows + late if at in {2, 3} else rows
+
+    change = ((LEARNED + 2) * 60, 1, ADMIN, "success", 0)
+    hours = day(blocked)
+    unexplained = play(learned, hours, lambda _: 0)
+    hours[2] = [*hours[2], change]
+    in_time = play(learned, hours, lambda _: 0)
+    assert in_time.final_incidents() != unexplained.final_incidents()
+    same(play(learned, hours, lambda r: 4 * (r == change)), in_time)
+
+
+def test_a_flag_older_than_the_horizon_is_not_taken_back(learned):
+    def long(at, rows):
+        return rows + outage(LEARNED + at) if 1 <= at <= 12 else rows
+
+    hours = day(long, length=16)
+    in_time = play(learned, hours, lambda _: 0)
+    flag = next(f for f in in_time.flags if f.kind is FlagKind.FAILURE_SPIKE)
+    assert flag.alarm_at < MONDAY + (LEARNED + 2) * HOUR
+    tardy = play(learned, hours, lambda r: 2 * (r[0] // 60 == LEARNED + 11 and r[1] < 9))
+    same(tardy, in_time)
+    told_in_order(tardy)
 
 
 def test_what_is_kept_is_bounded(learned):
