@@ -304,6 +304,12 @@ def test_a_flag_older_than_the_horizon_is_not_taken_back(learned):
     tardy = play(learned, hours, lambda r: 2 * (r[0] // 60 == LEARNED + 11 and r[1] < 9))
     same(tardy, in_time)
     told_in_order(tardy)
+    assert tardy.stages.windows.reopened > 0
+    assert FlagState.RETRACTED not in {f.state for f in tardy.flags if f.flag_id == flag.flag_id}
+    first = tardy.incidents[0].incident_id
+    assert IncidentState.RETRACTED not in {
+        i.state for i in tardy.incidents if i.incident_id == first
+    }
 
 
 def test_what_is_kept_is_bounded(learned):
