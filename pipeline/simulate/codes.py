@@ -51,3 +51,8 @@ REFRESH_RATE: Final = 0.012
 PERSON_FAILURES: Final = (50126, 500121, 50053, 50055, 53003, 50057, 65001)
 PERSON_WEIGHTS: Final = (0.66, 0.13, 0.05, 0.04, 0.08, 0.01, 0.03)
 PERSON_RATE: Final = 0.07
+
+# What the sign-in service answers in an outage, with the share of each code.
+EXCHANGE_FAULTS: Final = ((90033, 0.45), (90025, 0.25), (50033, 0.15), (90024, 0.10), (50000, 0.05))
+OVERLOAD: Final = ((90024, 0.30), (90055, 0.25), (90033, 0.20), (50033, 0.15), (90025, 0.10))
+REFUSED: Final = ((50033, 0.40), (50000, 0.30), (90033, 0.20), (90025, 0.10))

@@ -56,9 +56,18 @@ def shares(effect: Effect, t: NDArray[np.int64]) -> NDArray[np.float64]:
     return out
 
 
+def victims(world: World, effect: Effect, hold: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which of the holdings ``hold`` an effect can hit at all."""
+    out: NDArray[np.bool_] = world.holds(effect.clients)[hold]
+    if effect.hit < 1.0:
+        user = world.people.holdings.user[hold]
+        out &= chance(salt(world, effect.name) + 4, user) < effect.hit
+    return out
+
+
 def lost(world: World, effect: Effect, uses: Uses, block: int) -> NDArray[np.bool_]:
     """Which uses fail: drawn once per holding and stretch of ``block`` microseconds."""
-    mine = world.holds(effect.clients)[uses.hold]
+    mine = victims(world, effect, uses.hold)
     draw = chance(salt(world, effect.name), uses.hold, uses.t // block)
     out: NDArray[np.bool_] = mine & (draw < shares(effect, uses.t))
     return out

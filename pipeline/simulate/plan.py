@@ -46,7 +46,7 @@ class Effect:
         resources: token targets that fail, by short name.
         codes: error codes and their weights.
         federated_only: whether only federated users are hit.
-        persons: probability that an interactive sign-in fails, if it differs from the share.
+        hit: share of the users who are hit at all, the same ones all the time.
     """
 
     name: str
@@ -56,6 +56,7 @@ class Effect:
     resources: frozenset[str] = frozenset({"exchange"})
     codes: tuple[tuple[int, float], ...] = ()
     federated_only: bool = False
+    hit: float = 1.0
 
     @property
     def span(self) -> tuple[int, int]:

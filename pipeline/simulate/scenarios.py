@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Final
 from pipeline.model.clock import from_us, to_us
 from pipeline.model.vocabulary import Client
 from pipeline.simulate import advisories
+from pipeline.simulate.codes import EXCHANGE_FAULTS, OVERLOAD, REFUSED
 from pipeline.simulate.confounders import CONFOUNDERS
+from pipeline.simulate.outage import order
 from pipeline.simulate.plan import Calendar, Effect, Episode, Label, Mode, Plan, mean_effect
 from pipeline.simulate.spec import stream
 
@@ -16,10 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pipeline.simulate.spec import SimulationSpec
-
-EXCHANGE_FAULTS: Final = ((90033, 0.45), (90025, 0.25), (50033, 0.15), (90024, 0.10), (50000, 0.05))
-OVERLOAD: Final = ((90024, 0.30), (90055, 0.25), (90033, 0.20), (50033, 0.15), (90025, 0.10))
-REFUSED: Final = ((50033, 0.40), (50000, 0.30), (90033, 0.20), (90025, 0.10))
 
 
 def make_plan(spec: SimulationSpec) -> Plan:
@@ -29,6 +27,8 @@ def make_plan(spec: SimulationSpec) -> Plan:
         build = _OUTAGES.get(name) or CONFOUNDERS.get(name)
         if build is not None:
             build(plan, Calendar(spec, stream(spec.seed, f"scenario {name}")))
+    for number, outage in enumerate(spec.outages, start=1):
+        order(plan, outage, number)
     plan.labels.sort(key=lambda label: (label.start, label.name))
     plan.advisories += advisories.background(spec)
     return plan

@@ -14,6 +14,8 @@ from pipeline.model.errors import ConfigError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pipeline.simulate.outage import Outage
+
 SCENARIOS: Final[dict[str, str]] = {
     "quiet": "no incident: daily life, background failures, throttled mailboxes",
     "ex1256020": "outage: Outlook mobile and new Outlook for Mac, silent in the sign-in log, "
@@ -74,6 +76,7 @@ class SimulationSpec:
             sign-in, 2 KB an audit record) or only what typing needs (600 to 800 bytes).
         without: parts not to write, of PARTS.
         dirty: whether one record in about 20,000 is damaged.
+        outages: outages made to order, beside those of the scenarios.
 
     Raises:
         ConfigError: a name is unknown or the period is too short for a scenario.
@@ -91,6 +94,7 @@ class SimulationSpec:
     full_records: bool = False
     without: tuple[str, ...] = ()
     dirty: bool = True
+    outages: tuple[Outage, ...] = ()
 
     def __post_init__(self) -> None:
         _known("scenario", self.scenarios, SCENARIOS)

@@ -10,7 +10,7 @@ import numpy as np
 from pipeline.model.vocabulary import Client
 from pipeline.simulate import codes
 from pipeline.simulate.catalog import RESOURCE_NAMES
-from pipeline.simulate.disturb import REFUSED_BLOCK, lost, salt, shares
+from pipeline.simulate.disturb import REFUSED_BLOCK, lost, salt, shares, victims
 from pipeline.simulate.habits import HABITS
 from pipeline.simulate.plan import Mode
 from pipeline.simulate.population import CLIENT_INDEX
@@ -177,7 +177,7 @@ def _refuse(
     """Each request fails with the episode's share; the client tries again until it works."""
     targets = [RESOURCE_NAMES.index(r) for r in effect.resources]
     share = shares(effect, granted.t)
-    share[~world.holds(effect.clients)[granted.hold] | ~np.isin(granted.resource, targets)] = 0.0
+    share[~victims(world, effect, granted.hold) | ~np.isin(granted.resource, targets)] = 0.0
     tries = np.where(share > 0, rng.geometric(np.clip(1 - share, 0.05, 1.0)) - 1, 0)
     gave_up = tries > 7  # a person stops trying; the request is never granted
     tries = np.minimum(tries, 7)
