@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
-from pipeline.model.window import TIMELINE_SCHEMA, moment
+from pipeline.model.vocabulary import OutcomeFamily
+from pipeline.model.window import TIMELINE_SCHEMA
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,12 +22,24 @@ if TYPE_CHECKING:
 _BAND: Final = 2.58
 
 
+# Of the outcome families only the service's is drawn; the others show in the flags.
+_SHOWN: Final = (None, OutcomeFamily.SERVICE)
+
+
+class _Hour(NamedTuple):
+    """One hour of some lanes; ``numbers`` has the shape (lanes, 5), as the schema's last five."""
+
+    minute: int
+    lanes: list[Lane]
+    numbers: NDArray[np.float64]
+
+
 class Timeline:
     """Collects rows of TIMELINE_SCHEMA for one tenant until they are taken away."""
 
     def __init__(self, tenant: str) -> None:
         self.tenant = tenant
-        self._columns: dict[str, list[Any]] = {name: [] for name in TIMELINE_SCHEMA.names}
+        self._hours: list[_Hour] = []
 
     def rates(
         self,
@@ -36,11 +49,7 @@ class Timeline:
         failing: NDArray[np.float64],
         rate: NDArray[np.float64],
     ) -> None:
-        """Add one hour of failure-like lanes: users failing against users expected to.
-
-        ``lanes`` of one cell are told apart by family: only the service family is kept,
-        the others show in the flags.
-        """
+        """Add one hour of failure-like lanes: users failing against users expected to."""
         trials = users.sum(axis=1)
         mean = trials * rate
         spread = _BAND * np.sqrt(mean * (1.0 - rate) + 0.25)
@@ -72,25 +81,31 @@ class Timeline:
         spread: NDArray[np.float64],
         completeness: NDArray[np.float64],
     ) -> None:
-        columns = self._columns
-        for at, lane in enumerate(lanes):
-            if lane.family is not None and lane.family != "service":
-                continue
-            known = not np.isnan(mean[at])
-            columns["hour"].append(moment(minute))
-            columns["tenant"].append(lane.cell.tenant)
-            columns["source"].append(str(lane.cell.source))
-            columns["service"].append(str(lane.cell.service))
-            columns["client"].append(str(lane.cell.client))
-            columns["signal"].append(str(lane.signal))
-            columns["observed"].append(float(observed[at]))
-            columns["expected"].append(float(mean[at]) if known else None)
-            columns["low"].append(float(max(mean[at] - spread[at], 0.0)) if known else None)
-            columns["high"].append(float(mean[at] + spread[at]) if known else None)
-            columns["completeness"].append(float(completeness[at]))
+        shown = [i for i, lane in enumerate(lanes) if lane.family in _SHOWN]
+        numbers = np.stack([observed, mean, mean - spread, mean + spread, completeness], axis=1)
+        self._hours.append(_Hour(minute, [lanes[i] for i in shown], numbers[shown]))
 
     def take(self) -> pa.Table:
         """The rows collected since the last call, as a table of TIMELINE_SCHEMA."""
-        table = pa.table(self._columns, schema=TIMELINE_SCHEMA)
-        self._columns = {name: [] for name in TIMELINE_SCHEMA.names}
-        return table
+        hours, self._hours = self._hours, []
+        lanes = [lane for hour in hours for lane in hour.lanes]
+        numbers = np.concatenate([np.zeros((0, 5)), *(hour.numbers for hour in hours)])
+        observed, mean, low, high, completeness = numbers.T
+        unknown = np.isnan(mean)
+        minutes = np.repeat(
+            np.array([hour.minute for hour in hours], np.int64), [len(h.lanes) for h in hours]
+        )
+        columns = {
+            "hour": pa.array(minutes * 60_000_000).cast(TIMELINE_SCHEMA.field("hour").type),
+            "tenant": [lane.cell.tenant for lane in lanes],
+            "source": [lane.cell.source.value for lane in lanes],
+            "service": [lane.cell.service.value for lane in lanes],
+            "client": [lane.cell.client.value for lane in lanes],
+            "signal": [lane.signal.value for lane in lanes],
+            "observed": observed,
+            "expected": pa.array(mean, mask=unknown),
+            "low": pa.array(np.maximum(low, 0.0), mask=unknown),
+            "high": pa.array(high, mask=unknown),
+            "completeness": completeness.astype(np.float32),
+        }
+        return pa.table(columns, schema=TIMELINE_SCHEMA)
