@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from detectors.series import SeriesChange
 from detectors.single import FailureSpike, NewErrorCode, RetryPressure, VolumeDrop
 
 if TYPE_CHECKING:
@@ -14,4 +15,5 @@ DETECTORS: Final[dict[str, type[Detector]]] = {
     "retry_pressure": RetryPressure,
     "new_error_code": NewErrorCode,
     "volume_drop": VolumeDrop,
+    "series_change": SeriesChange,
 }

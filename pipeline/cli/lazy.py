@@ -20,6 +20,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     ),
     "flags": ("pipeline.cli.flags", "List what the detectors raised."),
     "advisories": ("pipeline.cli.advisories", "List advisories and what they mean for us."),
+    "detect-series": ("pipeline.cli.detect_series", "Score a CSV of timestamps and values."),
     "config": ("pipeline.cli.config", "Print an example configuration, or check one."),
 }
 

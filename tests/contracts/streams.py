@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +47,22 @@ def counts(mean: int) -> Callable[[int, int], Samples]:
     return stream
 
 
+def values(mean: float) -> Callable[[int, int], Samples]:
+    """Hours with values about ``mean``, every tenth of them missing."""
+
+    def stream(n: int, seed: int) -> Samples:
+        dice = random.Random(seed)
+        return [
+            {
+                "time": 60.0 * FIRST_MINUTE + 3600.0 * hour,
+                "value": dice.gauss(mean, 1.0) if dice.random() > 0.1 else math.nan,
+            }
+            for hour in range(n)
+        ]
+
+    return stream
+
+
 def _case(name: str, stream: Callable[[int, int], Samples], **options: Any) -> DetectorCase:
     return DetectorCase(make=DETECTORS[name], stream=stream, **options)
 
@@ -61,4 +78,6 @@ CASES: dict[str, DetectorCase] = {
     "volume_drop": _case(
         "volume_drop", counts(8), settled=_WEEK + 60, longer=3, hostile_fields=("a",)
     ),
+    # Three weeks of hours: every hour of the week was met twice.
+    "series_change": _case("series_change", values(20.0), settled=510, hostile_fields=("value",)),
 }

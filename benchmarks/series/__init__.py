@@ -1,0 +1,1 @@
+"""Value series with labelled anomalies, and how alarms on them are marked."""
