@@ -207,6 +207,13 @@ class Intake:
         self._rejects.append(Reject(self._path, reason, detail, line, self._next, offset))
         self._next += 1
 
+    def close(self) -> None:
+        """Say that nothing more will be taken: what was learned serves the next input."""
+        if self._scanned is not None:
+            from connectors.normalise.scanned import give_back  # noqa: PLC0415 # see _scanner
+
+            give_back(self._scanned)
+
     def portion(self) -> Portion:
         """Everything taken since the last call."""
         self._count_passed()
@@ -315,6 +322,6 @@ class Intake:
 
 def _scanner(settings: NormaliseSettings, pseudonyms: Pseudonyms) -> ScannedSignins:
     # Importing the compiler costs 0.3 s, which a few records do not pay back.
-    from connectors.normalise.scanned import ScannedSignins  # noqa: PLC0415 # as said above
+    from connectors.normalise.scanned import borrow  # noqa: PLC0415 # as said above
 
-    return ScannedSignins(settings, pseudonyms)
+    return borrow(settings, pseudonyms)

@@ -45,6 +45,7 @@ class ScannedSignins:
     """
 
     def __init__(self, settings: NormaliseSettings, pseudonyms: Pseudonyms) -> None:
+        self.settings = settings
         self._tenant = settings.tenant
         self._sites = bool(settings.site_names)
         self._pseudonyms = pseudonyms
@@ -190,6 +191,24 @@ class ScannedSignins:
         if system is None:
             return self._pseudonyms.network(self._text(address))
         return self._pseudonyms.site(self._text(address)) or system
+
+
+_spare: list[ScannedSignins] = []
+
+
+def borrow(settings: NormaliseSettings, pseudonyms: Pseudonyms) -> ScannedSignins:
+    """A reader without rows; the one given back last, which knows users and clients already."""
+    while _spare:
+        reader = _spare.pop()
+        if reader.settings == settings:
+            reader.clear()
+            return reader
+    return ScannedSignins(settings, pseudonyms)
+
+
+def give_back(reader: ScannedSignins) -> None:
+    """Keep a reader that nobody uses any more for the next input."""
+    _spare[:] = [reader]
 
 
 def _share(table: Texts) -> float:

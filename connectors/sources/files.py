@@ -80,7 +80,9 @@ def read_unit(
             reason, detail = source.problem
             intake.reject(reason, detail, offset=source.position)
         read = source.bytes_read if share == sys.maxsize else share
-        yield lines.numbered(_part(intake.portion(), read - taken))
+        last = lines.numbered(_part(intake.portion(), read - taken))
+    intake.close()
+    yield last
 
 
 class _Lines:
