@@ -3,37 +3,40 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from detectors.budget import threshold
+from detectors.budget import JOINT_SHARE, threshold
 from detectors.common import CommonFactor
 from detectors.drop import DropLanes, DropSettings
 from detectors.failure import FailureLanes, FailureSettings
-from detectors.flags import Lane, flag_of
+from detectors.flags import flag_of
+from detectors.hour import MINUTES, Hour
+from detectors.moves import Moves, sightings
+from detectors.roster import GROUPS, Roster
+from detectors.shift import ShiftSettings, in_hours
 from detectors.single import NEW_ERROR_SETTINGS, RETRY_SETTINGS
 from detectors.timeline import Timeline
+from detectors.together import Together
 from detectors.trace import Trace
-from pipeline.model.vocabulary import (
-    OUTCOME_FAMILIES,
-    Client,
-    OutcomeFamily,
-    Service,
-    Signal,
-    Source,
-)
+from pipeline.model.vocabulary import OUTCOME_FAMILIES, Client, OutcomeFamily
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from detectors.evidence import Change
+    from detectors.flags import Lane
+    from detectors.moves import Sighting
+    from detectors.shift import ShiftLanes
     from pipeline.model.flag import Flag
-    from pipeline.model.window import WindowBlock
+    from pipeline.model.window import Cell, WindowBlock
 
-SIGN_INS: Final = (Source.ENTRA_SIGNIN, Source.ENTRA_SIGNIN_NONINTERACTIVE)
+# Completeness below which a minute shows nothing, and from which it shows all that matters.
+_BLIND: Final = 0.05
+_WHOLE: Final = 0.9
 # Accesses come in bursts, and their drop says the same as the drop of users, later: it is
 # judged against a wider null, so that it confirms rather than raises.
 VOLUME_SETTINGS: Final = DropSettings(slack_sd=3.0, slack_range=(0.25, 0.6), least_hourly=20.0)
@@ -54,14 +57,6 @@ class BankSettings:
     warm_hours: float = 168.0
 
 
-@dataclass(slots=True)
-class _Group:
-    """Lanes of one kind; ``index`` finds a lane by its key."""
-
-    lanes: list[Lane]
-    index: dict[Any, int]
-
-
 class TenantBank:
     """Detectors of one tenant.
 
@@ -77,180 +72,154 @@ class TenantBank:
         self.codes = FailureLanes(NEW_ERROR_SETTINGS)
         self.users = DropLanes(DropSettings(warm_hours=settings.warm_hours))
         self.volume = DropLanes(replace(VOLUME_SETTINGS, warm_hours=settings.warm_hours))
+        self.moves = Moves(ShiftSettings(warm_hours=settings.warm_hours))
+        self.together = Together()
         self.common = CommonFactor.empty()
         self.timeline = Timeline(tenant)
         self.trace = Trace()
-        self._groups = {name: _Group([], {}) for name in self._parts()}
+        self.roster = Roster(settings.family_of_code)
+        self._found: list[tuple[int, Flag]] = []
 
-    def _parts(self) -> dict[str, FailureLanes | DropLanes]:
-        return {
-            "failures": self.failures,
-            "retries": self.retries,
-            "codes": self.codes,
-            "users": self.users,
-            "volume": self.volume,
-        }
+    def _parts(self) -> dict[str, FailureLanes | DropLanes | ShiftLanes]:
+        lanes = (self.failures, self.retries, self.codes, self.users, self.volume)
+        return dict(zip(GROUPS, (*lanes, self.moves.lanes), strict=True))
 
     def lanes(self, group: str) -> Sequence[Lane]:
-        """The lanes of ``failures``, ``retries``, ``codes``, ``users`` or ``volume``."""
-        return self._groups[group].lanes
+        """The lanes of a group, of those that ``detectors.roster`` names."""
+        return self.roster[group].lanes
 
     def threshold(self) -> float:
-        """Alarm level of every lane: the budget over the lanes that can raise."""
+        """Alarm level of every lane: its part of the budget over the lanes that can raise."""
         warm = sum(int(part.warm().sum()) for part in self._parts().values())
-        return threshold(self.settings.false_pages_per_month, warm)
+        return threshold(self.settings.false_pages_per_month * (1.0 - JOINT_SHARE), warm)
+
+    def joint_threshold(self) -> float:
+        """Alarm level of the joint evidence."""
+        return threshold(self.settings.false_pages_per_month * JOINT_SHARE, 1)
 
     def advance(self, block: WindowBlock) -> list[Flag]:
         """Judge and learn one block; flags come in order of the minute they tell of."""
-        rows = [
-            i
+        row_of = {
+            c: i
             for i, c in enumerate(block.cells)
             if c.tenant == self.tenant and c.client is not Client.SYSTEM
-        ]
-        self._add_lanes(block, rows)
-        start = int(block.start.timestamp()) // 60
-        found: list[tuple[int, Flag]] = []
-        for hour in range(block.minutes // 60):
-            found += self._hour(block, rows, start, slice(hour * 60, hour * 60 + 60))
-        found.sort(key=lambda pair: (pair[0], pair[1].flag_id, pair[1].revision))
-        return [flag for _, flag in found]
+        }
+        self._add_lanes(block, row_of)
+        seen = sightings(block, self.tenant)
+        self._found = []
+        for number in range(block.minutes // MINUTES):
+            self._hour(Hour(block, row_of, self.roster, number), seen)
+        self._found.sort(key=lambda pair: (pair[0], pair[1].flag_id, pair[1].revision))
+        return [flag for _, flag in self._found]
 
-    def _add_lanes(self, block: WindowBlock, rows: Sequence[int]) -> None:
-        for row in rows:
-            cell = block.cells[row]
-            # Baskets of unlike things have no level of their own.
-            if cell.client is not Client.OTHER and cell.service is not Service.OTHER:
-                self._lane("users", cell, Lane(cell, Signal.ACTIVE_USERS, "volume_drop"))
-            if cell.source is Source.EXCHANGE_AUDIT and cell.client is not Client.OTHER:
-                self._lane("volume", cell, Lane(cell, Signal.ACCESS_VOLUME, "volume_drop"))
-            if cell.source not in SIGN_INS:
-                continue
-            self._lane("retries", cell, Lane(cell, Signal.RETRY_PRESSURE, "retry_pressure"))
-            for family in OutcomeFamily:
-                lane = Lane(cell, Signal.FAILURE_RATE, "failure_spike", family)
-                self._lane("failures", (cell, family), lane)
+    def _add_lanes(self, block: WindowBlock, row_of: Mapping[Cell, int]) -> None:
+        self.roster.add_cells(row_of)
         self._grow()
-        mine = set(rows)
-        for row, code in sorted(block.codes):
-            if row in mine and block.cells[row].source in SIGN_INS:
-                cell = block.cells[row]
-                family = self.settings.family_of_code.get(code, OutcomeFamily.SERVICE)
-                if family is OutcomeFamily.CREDENTIAL:
-                    continue  # people mistype every day; their rate is watched, not the code
-                lane = Lane(cell, Signal.NEW_ERROR, "new_error_code", family, code)
-                self._lane("codes", (cell, code), lane)
+        for at, whole in self.roster.add_codes(block, row_of.values()):
+            # A code never met before has failed nobody in all that time.
+            self.codes.grow(at + 1)
+            self.codes.baseline.eligible[at] = self.failures.baseline.eligible[whole]
+            self.codes.baseline.hours[at] = self.failures.baseline.hours[whole]
         self._grow()
 
     def _grow(self) -> None:
+        self.moves.watch([lane.cell.client for lane in self.lanes("shifts")])
         for name, part in self._parts().items():
-            part.grow(len(self._groups[name].lanes))
+            part.grow(len(self.lanes(name)))
         self.common.grow(self.users.lanes)
 
-    def _lane(self, group: str, key: Any, lane: Lane) -> None:
-        members = self._groups[group]
-        if key not in members.index:
-            members.index[key] = len(members.lanes)
-            members.lanes.append(lane)
-            if group == "codes":
-                # A code never met before has failed nobody in all that time.
-                part = self.codes
-                part.grow(len(members.lanes))
-                at = self._groups["failures"].index[lane.cell, lane.family]
-                part.baseline.eligible[-1] = self.failures.baseline.eligible[at]
-                part.baseline.hours[-1] = self.failures.baseline.hours[at]
-
-    def _hour(
-        self, block: WindowBlock, rows: Sequence[int], start: int, span: slice
-    ) -> list[tuple[int, Flag]]:
+    def _hour(self, hour: Hour, seen: Mapping[int, Sighting]) -> None:
         level = self.threshold()
-        minute = start + span.start
-        row_of = {block.cells[r]: r for r in rows}
-
-        def values(group: str, name: Callable[[Lane], str]) -> NDArray[np.float64]:
-            lanes = self._groups[group].lanes
-            out = np.zeros((len(lanes), 60))
-            for at, lane in enumerate(lanes):
-                out[at] = block.counts[name(lane)][row_of[lane.cell], span]
-            return out
-
-        def seen(group: str) -> NDArray[np.float64]:
-            lanes = self._groups[group].lanes
-            out = np.ones((len(lanes), 60))
-            for at, lane in enumerate(lanes):
-                out[at] = block.completeness[lane.cell.tenant, lane.cell.source][span]
-            return out
-
-        found: list[tuple[int, Flag]] = []
-
-        def write(group: str, changes: Sequence[Change], complete: NDArray[np.float64]) -> None:
-            lanes = self._groups[group].lanes
-            told = [(c, flag_of(lanes[c.lane], c, block)) for c in changes]
-            judgement = self._parts()[group].last
-            if judgement is not None:
-                self.trace.add(group, judgement, complete, told)
-            found.extend((c.minute, flag) for c, flag in told)
-
-        eligible = values("failures", lambda lane: f"eligible_{lane.family}")
-        failing = values("failures", lambda lane: f"newly_failing_{lane.family}")
-        complete = seen("failures")
-        rate = self.failures.rate(minute // 60)
-        changes = self.failures.advance(minute, eligible, failing, complete > 0.05, level)
-        write("failures", changes, complete)
-        self.timeline.rates(self._groups["failures"].lanes, minute, eligible, failing, rate)
-
-        pressing = values("retries", lambda _: "newly_pressing")
-        could = values("retries", lambda _: "eligible_pressing")
-        complete = seen("retries")
-        rate = self.retries.rate(minute // 60)
-        changes = self.retries.advance(minute, could, pressing, complete > 0.05, level)
-        write("retries", changes, complete)
-        self.timeline.rates(self._groups["retries"].lanes, minute, could, pressing, rate)
-
-        met = np.zeros((self.codes.lanes, 60))
-        for at, lane in enumerate(self._groups["codes"].lanes):
-            counted = block.codes.get((row_of[lane.cell], lane.code or 0))
-            if counted is not None:
-                met[at] = counted[span]
-        could = values("codes", lambda lane: f"eligible_{lane.family}")
-        could = np.maximum(could, met)
-        complete = seen("codes")
-        changes = self.codes.advance(minute, could, met, complete > 0.05, level)
-        write("codes", changes, complete)
-        amiss = any(bool(part.evidence.is_open.any()) for part in self._parts().values())
+        self._failures(hour, level)
+        amiss = self._amiss()
         self.users.hold = self.volume.hold = amiss
-        self._drops(minute, level, values, seen, write)
-        return found
+        self._drops(hour, level)
+        self._shifts(hour, level, seen[hour.minute // MINUTES], hold=amiss)
+        self._jointly(hour)
 
-    def _drops(
-        self,
-        minute: int,
-        level: float,
-        values: Callable[..., NDArray[np.float64]],
-        seen: Callable[[str], NDArray[np.float64]],
-        write: Callable[[str, Sequence[Change], NDArray[np.float64]], None],
-    ) -> None:
-        counts = values("users", lambda _: "newly_active")
-        complete = seen("users")
-        usual = self.users.usual(minute, 60)
+    def _amiss(self) -> bool:
+        return any(bool(part.evidence.is_open.any()) for part in self._parts().values())
+
+    def _failures(self, hour: Hour, level: float) -> None:
+        for name, part, could, newly in (
+            ("failures", self.failures, "eligible_{family}", "newly_failing_{family}"),
+            ("retries", self.retries, "eligible_pressing", "newly_pressing"),
+        ):
+            users = hour.counts(name, could)
+            failing = hour.counts(name, newly)
+            complete = hour.completeness(name)
+            rate = part.rate(hour.minute // MINUTES)
+            changes = part.advance(hour.minute, users, failing, complete > _BLIND, level)
+            self._write(name, hour, changes, complete)
+            self.timeline.rates(self.lanes(name), hour.minute, users, failing, rate)
+        met = hour.met()
+        users = np.maximum(hour.counts("codes", "eligible_{family}"), met)
+        complete = hour.completeness("codes")
+        changes = self.codes.advance(hour.minute, users, met, complete > _BLIND, level)
+        self._write("codes", hour, changes, complete)
+
+    def _drops(self, hour: Hour, level: float) -> None:
+        minute = hour.minute
+        counts = hour.counts("users", "newly_active")
+        complete = hour.completeness("users")
+        usual = self.users.usual(minute, MINUTES)
         follows = self.users.baseline.follows()[:, None]
-        judged = (complete >= 0.9) & self.users.warm()[:, None] & follows
+        judged = (complete >= _WHOLE) & self.users.warm()[:, None] & follows
         factor = self.common.advance(counts, usual, judged, self.users.evidence.is_open)
-        common = np.where(follows, factor, 1.0)
-        changes = self.users.advance(minute, counts, common, complete, level)
-        write("users", changes, complete)
-        self.timeline.levels(
-            self._groups["users"].lanes, minute, counts, usual * common, complete, self.users
+        for name, part, values in (
+            ("users", self.users, counts),
+            ("volume", self.volume, hour.counts("volume", "weight")),
+        ):
+            complete = hour.completeness(name)
+            common = np.where(part.baseline.follows()[:, None], factor, np.ones_like(values))
+            usual = part.usual(minute, MINUTES)
+            changes = part.advance(minute, values, common, complete, level)
+            self._write(name, hour, changes, complete)
+            self.timeline.levels(self.lanes(name), minute, values, usual * common, complete, part)
+
+    def _shifts(self, hour: Hour, level: float, seen: Sighting, *, hold: bool) -> None:
+        complete = hour.completeness("shifts")
+        if not len(complete):
+            return
+        whole = float(complete.mean()) >= _WHOLE
+        changes = self.moves.advance(hour.minute // MINUTES, seen, level, whole=whole, hold=hold)
+        self._write("shifts", hour, changes, complete)
+        absent, usual, asked = self.moves.lanes.told()
+        rate = usual.sum(axis=1) / np.maximum(asked.sum(axis=1), 1.0)
+        self.timeline.rates(self.lanes("shifts"), hour.minute, asked, absent, rate)
+
+    def _jointly(self, hour: Hour) -> None:
+        opened = self.together.advance(
+            hour.minute + MINUTES - 1, self._parts(), self.roster.lanes(), self.joint_threshold()
         )
-        volume = values("volume", lambda _: "weight")
-        complete = seen("volume")
-        follows = self.volume.baseline.follows()[:, None]
-        shared = np.where(follows, factor, np.ones_like(volume))
-        usual = self.volume.usual(minute, 60)
-        changes = self.volume.advance(minute, volume, shared, complete, level)
-        write("volume", changes, complete)
-        self.timeline.levels(
-            self._groups["volume"].lanes, minute, volume, usual * shared, complete, self.volume
-        )
+        for group, change in opened:
+            self._tell(group, hour, [change])
+
+    def _write(
+        self, group: str, hour: Hour, changes: Sequence[Change], complete: NDArray[np.float64]
+    ) -> None:
+        judgement = self._parts()[group].last
+        if judgement is not None:
+            self.trace.add(group, judgement, complete)
+        self._tell(group, hour, changes)
+
+    def _tell(self, group: str, hour: Hour, changes: Sequence[Change]) -> None:
+        told = []
+        for found in changes:
+            shift = group == "shifts"
+            change = in_hours(found) if shift else found
+            carriers = self.together.carriers(group, change)
+            flag = flag_of(self.lanes(group)[change.lane], change, hour.block, carriers)
+            if shift:
+                observed, expected = self.moves.destinations(change)
+                flag = replace(
+                    flag,
+                    observed={**flag.observed, **observed},
+                    expected={**flag.expected, **expected},
+                )
+            told.append((change, flag))
+        self.trace.tell(group, told)
+        self._found.extend((change.minute, flag) for change, flag in told)
 
 
 def families_of(outcomes: Mapping[int, str]) -> dict[int, OutcomeFamily]:

@@ -65,6 +65,7 @@ class DropLanes:
         self.hour: int | None = None
         self.hold = False
         self.last: Judgement | None = None
+        self.gain = np.zeros((0, len(settings.remains)))
         self._counts: list[NDArray[np.float64]] = []
         self._expected: list[NDArray[np.float64]] = []
         self._common: list[NDArray[np.float64]] = []
@@ -152,7 +153,9 @@ class DropLanes:
         sums = np.stack([counts, expected, expected])
         before = self.evidence.r.copy(), self.evidence.cusum.copy()
         self.last = Judgement(minute, law, sums, seen, threshold, *before)
-        changes = self.evidence.advance(Minutes(minute, llr, sums, seen), threshold)
+        minutes = Minutes(minute, llr, sums, seen)
+        self.gain = minutes.gain()
+        changes = self.evidence.advance(minutes, threshold)
         self.gate.watch(self.evidence, [c.lane for c in changes])
         self._blind |= (completeness < 0.5).any(axis=1)
         self._counts.append(counts)

@@ -80,6 +80,11 @@ class Minutes:
         """The same minutes for some lanes only."""
         return Minutes(self.first, self.llr[lanes], self.sums[:, lanes], self.judged[lanes])
 
+    def gain(self) -> NDArray[np.float64]:
+        """Log-likelihood ratio of all minutes that count, shape (lanes, alternatives)."""
+        gain: NDArray[np.float64] = np.where(self.judged[:, None, :], self.llr, 0.0).sum(axis=2)
+        return gain
+
 
 @dataclass(slots=True)
 class Evidence(LaneArrays):
@@ -207,10 +212,11 @@ class Evidence(LaneArrays):
                 if self._recovers(lane, minute, ratio, sums[i], float(score[i])):
                     changes.append(self._close(lane, minute))
             elif score[i] >= levels[lane]:
-                changes.append(self._open(lane, minute, float(score[i])))
+                changes.append(self.open(lane, minute, float(score[i])))
         return changes
 
-    def _open(self, lane: int, minute: int, score: float) -> Change:
+    def open(self, lane: int, minute: int, score: float) -> Change:
+        """Open a lane's flag, be it below the threshold: others may share the evidence."""
         best = int(np.argmax(self.r[lane]))
         self.is_open[lane] = True
         self.winner[lane] = best

@@ -53,6 +53,7 @@ class FailureLanes:
         self.gate = LearningGate.empty()
         self.hour: int | None = None
         self.last: Judgement | None = None
+        self.gain = np.zeros((0, len(settings.odds)))
         self._users: list[NDArray[np.float64]] = []
         self._failing: list[NDArray[np.float64]] = []
 
@@ -145,7 +146,9 @@ class FailureLanes:
         sums = np.stack([failing, users * p0[:, None], users])
         before = self.evidence.r.copy(), self.evidence.cusum.copy()
         self.last = Judgement(minute, law, sums, seen, threshold, *before)
-        changes = self.evidence.advance(Minutes(minute, llr, sums, seen), threshold)
+        minutes = Minutes(minute, llr, sums, seen)
+        self.gain = minutes.gain()
+        changes = self.evidence.advance(minutes, threshold)
         self.gate.watch(self.evidence, [c.lane for c in changes])
         self._users.append(users)
         self._failing.append(failing)

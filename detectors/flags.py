@@ -23,10 +23,13 @@ KINDS: Final[dict[Signal, FlagKind]] = {
     Signal.NEW_ERROR: FlagKind.NEW_ERROR,
     Signal.ACTIVE_USERS: FlagKind.VOLUME_DROP,
     Signal.ACCESS_VOLUME: FlagKind.VOLUME_DROP,
+    Signal.CLIENT_SHIFT: FlagKind.CLIENT_SHIFT,
 }
-# Failure evidence only grows as records arrive, so half of a minute's records will do; a
-# drop is believed only once nearly all have come.
 _DROPS: Final = (Signal.ACTIVE_USERS, Signal.ACCESS_VOLUME)
+# Failure evidence only grows as records arrive, so half of a minute's records will do;
+# that people are missing is believed only once nearly all have come.
+_MISSING: Final = (*_DROPS, Signal.CLIENT_SHIFT)
+JOINT: Final = "joint"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +43,19 @@ class Lane(Frozen):
     code: int | None = None
 
 
-def flag_of(lane: Lane, change: Change, block: WindowBlock) -> Flag:
-    """The flag revision that tells of a change: 1 opens, 2 closes."""
+def flag_of(
+    lane: Lane, change: Change, block: WindowBlock, carriers: tuple[Lane, ...] = ()
+) -> Flag:
+    """The flag revision that tells of a change: 1 opens, 2 closes.
+
+    Args:
+        lane: what has changed.
+        change: when and how much.
+        block: where the change was decided.
+        carriers: lanes whose joint evidence opened the flag; none if its own did.
+    """
     cell = lane.cell
-    median, p95 = block.settle[cell.tenant, cell.source]
-    delay = timedelta(seconds=p95 if lane.signal in _DROPS else median)
+    delay = max(_delay(told, block) for told in (lane, *carriers))
     unit = "accesses" if lane.signal is Signal.ACCESS_VOLUME else "users"
     observed, expected = {unit: change.observed}, {unit: change.expected}
     if lane.signal not in _DROPS and change.trials > 0:
@@ -69,7 +80,7 @@ def flag_of(lane: Lane, change: Change, block: WindowBlock) -> Flag:
         decided_at=moment(change.minute + 1),
         score=change.score,
         p_value=math.exp(-change.score),
-        detector=lane.detector,
+        detector=JOINT if carriers else lane.detector,
         detector_version="1",
         family=lane.family,
         error_code=lane.code,
@@ -77,6 +88,12 @@ def flag_of(lane: Lane, change: Change, block: WindowBlock) -> Flag:
         expected=expected,
         completeness=_completeness(cell, change, block),
     )
+
+
+def _delay(lane: Lane, block: WindowBlock) -> timedelta:
+    """How long after a minute enough of its records are there to believe the lane."""
+    median, p95 = block.settle[lane.cell.tenant, lane.cell.source]
+    return timedelta(seconds=p95 if lane.signal in _MISSING else median)
 
 
 def _completeness(cell: Cell, change: Change, block: WindowBlock) -> float:

@@ -22,7 +22,7 @@ class Law:
             it is the same for all minutes.
         alternatives: the same under each change, shape (lanes, alternatives, minutes or 1).
         spread: correlation rho of the beta-binomial, variance over mean phi of the
-            negative binomial law, shape (lanes,).
+            negative binomial law, shape (lanes,) or (lanes, minutes).
     """
 
     name: LawName

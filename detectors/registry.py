@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from detectors.joint import JointEvidence
 from detectors.series import SeriesChange
-from detectors.single import FailureSpike, NewErrorCode, RetryPressure, VolumeDrop
+from detectors.single import ClientShift, FailureSpike, NewErrorCode, RetryPressure, VolumeDrop
 
 if TYPE_CHECKING:
     from pipeline.model.contracts import Detector
@@ -15,5 +16,7 @@ DETECTORS: Final[dict[str, type[Detector]]] = {
     "retry_pressure": RetryPressure,
     "new_error_code": NewErrorCode,
     "volume_drop": VolumeDrop,
+    "client_shift": ClientShift,
+    "joint": JointEvidence,
     "series_change": SeriesChange,
 }

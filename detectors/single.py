@@ -1,4 +1,4 @@
-"""The detectors as River estimators: one lane of the bank, one minute at a time.
+"""The detectors as River estimators: one lane of the bank, one minute (or hour) at a time.
 
 They are the reference of the bank: the same numbers, minute by minute, to rounding.
 """
@@ -14,6 +14,8 @@ from river.base import AnomalyDetector
 
 from detectors.drop import DropLanes, DropSettings
 from detectors.failure import FailureLanes, FailureSettings
+from detectors.habits import BANDS
+from detectors.shift import ShiftLanes, ShiftSettings
 from pipeline.model.errors import StateError
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ class _OneLane(AnomalyDetector):
     """What all detectors share: one lane, its snapshot, the flag it holds open."""
 
     VERSION: ClassVar[str] = "1"
-    lanes: FailureLanes | DropLanes
+    lanes: FailureLanes | DropLanes | ShiftLanes
 
     def __init__(self, threshold: float) -> None:
         self.threshold = threshold
@@ -223,3 +225,50 @@ class VolumeDrop(_OneLane):
         common = np.array([[float(x.get("common", 1.0))]])
         complete = np.array([[float(x.get("completeness", 1.0))]])
         return lanes.advance(int(x["t"]), count, common, complete, self.threshold)
+
+
+class ClientShift(_OneLane):
+    """People at work without their usual client, who are seen in others instead.
+
+    Beta-binomial Shiryaev-Roberts mixture over the share who can no longer use it, by how
+    usual the client is for them; see ``detectors.absence``. Not for clients that few people
+    use in a quarter of their hours or more.
+
+    Parameters:
+        threshold: alarm level of the score.
+        settings: what counts as a shift.
+
+    Samples, one an hour: ``t`` minutes since 1970, ``n0`` to ``n2`` people at work who use
+    the client in a quarter, half, three quarters of their hours or more, ``f0`` to ``f2``
+    those of them who are not seen in it; optional ``judged`` (False on blind hours).
+
+    Examples:
+        >>> detector = ClientShift()
+        >>> for hour in range(14 * 24):
+        ...     x = {"t": 60 * hour, "n0": 8, "n1": 20, "n2": 30, "f0": 4, "f1": 7}
+        ...     detector.learn_one({**x, "f2": 3 + hour % 3})
+        >>> detector.warming_up
+        False
+        >>> for hour in range(14 * 24 + 8, 14 * 24 + 12):
+        ...     x = {"t": 60 * hour, "n0": 8, "n1": 20, "n2": 30, "f0": 5, "f1": 11}
+        ...     detector.learn_one({**x, "f2": 12})
+        >>> detector.is_open
+        True
+    """
+
+    def __init__(self, threshold: float = A_MONTH, settings: ShiftSettings | None = None) -> None:
+        super().__init__(threshold)
+        self.settings = settings
+        self.lanes: ShiftLanes = self._new_lanes()
+        self.lanes.grow(1)
+
+    def _new_lanes(self) -> ShiftLanes:
+        return ShiftLanes(self.settings or ShiftSettings())
+
+    def _take(self, lanes: ShiftLanes, x: dict[Hashable, Any]) -> list[Change]:
+        at_work, absent = (
+            np.array([[max(float(x[f"{name}{band}"]), 0.0) for band in range(len(BANDS))]])
+            for name in ("n", "f")
+        )
+        judged = np.array([bool(x.get("judged", True))])
+        return lanes.advance(int(x["t"]) // 60, at_work, absent, judged, self.threshold)

@@ -66,19 +66,21 @@ class Trace:
         group: str,
         judgement: Judgement,
         completeness: NDArray[np.float64],
-        flags: Iterable[tuple[Change, Flag]],
     ) -> None:
-        """Keep one hour of a group of lanes, and write what its new flags rest on.
+        """Keep one hour of a group of lanes.
 
         Args:
             group: lanes that are judged together.
             judgement: what they were told, of whole hours.
             completeness: of each minute, shape (lanes, minutes).
-            flags: what opened or closed in that hour.
         """
         kept = self._kept.setdefault(group, deque(maxlen=_KEPT_HOURS))
         small = judgement.sums.astype(np.float32), completeness.astype(np.float32)
         kept.append(_Kept(judgement, *small))
+
+    def tell(self, group: str, flags: Iterable[tuple[Change, Flag]]) -> None:
+        """Write what the flags rest on that opened or closed in the hour kept last."""
+        kept = self._kept.get(group, ())
         for change, flag in flags:
             lane = (group, change.lane)
             if change.opened:
@@ -146,7 +148,7 @@ def _rows(run: _Run, kept: _Kept, span: slice) -> pa.Table:
         "trials": trials if tried else [None] * count,
         "null": np.broadcast_to(_part(law.null[lane], span), count),
         "alternatives": list(alternatives),
-        "spread": np.full(count, law.spread[lane]),
+        "spread": np.broadcast_to(_part(np.atleast_1d(law.spread[lane]), span), count),
         "threshold": np.full(count, threshold),
         "carried": _first(told.r[lane] * fresh, count, given=run.change.opened),
         "carried_cusum": _first(told.cusum[lane] * fresh, count, given=run.change.opened),

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 NAMELESS = frozenset({Client.SYSTEM, Client.OTHER})
 PROMPT = timedelta(hours=3)  # a change that took longer to show is dated poorly
 LONE_LEAD = timedelta(hours=1)  # an onset this far ahead of all others stands alone
+# How well kinds of flags are dated, the best first; the others lie between.
+_DATING = {FlagKind.FAILURE_SPIKE: 0, FlagKind.NEW_ERROR: 0, FlagKind.CLIENT_SHIFT: 2}
 LONE_SCORE = 0.6  # and is noise if its score is below this share of the best
 
 
@@ -40,10 +42,9 @@ def strong_flags(
     """The flags of clients that are in the incident beyond noise, in order of onset.
 
     A client is noise when both its best score and its flagged time are far below those of
-    the leading client; a shift towards a client names nobody.
+    the leading client.
     """
-    held = [f for f in flags if f.kind is not FlagKind.CLIENT_SHIFT]
-    kept = _strong(held, lambda f: f.client, now, settings)
+    kept = _strong(list(flags), lambda f: f.client, now, settings)
     if any(f.client not in NAMELESS for f in kept):
         kept = [f for f in kept if f.client not in NAMELESS]
     return tuple(sorted(kept, key=lambda f: (f.onset_at, f.flag_id)))
@@ -92,7 +93,8 @@ def onset(strong: tuple[Flag, ...], join_window: timedelta) -> datetime:
 
     A flag that took hours to show is dated poorly, so prompt ones tell, where there are
     any. A lone weak flag ahead of all others is ignored. Sign-ins date an onset to the
-    minute, folded audit records only to the hour, so failures of the first cluster win.
+    minute, folded audit records hardly, a shift of people only to the hour: of the first
+    cluster the best dated flags win.
 
     Args:
         strong: at least one flag, in order of onset.
@@ -107,13 +109,9 @@ def onset(strong: tuple[Flag, ...], join_window: timedelta) -> datetime:
     ):
         del flags[0]
     first = flags[0].onset_at
-    exact = [
-        f.onset_at
-        for f in flags
-        if f.kind in {FlagKind.FAILURE_SPIKE, FlagKind.NEW_ERROR}
-        and f.onset_at - first <= join_window
-    ]
-    return min(exact, default=first)
+    cluster = [f for f in flags if f.onset_at - first <= join_window]
+    best_dated = min(_DATING.get(f.kind, 1) for f in cluster)
+    return min(f.onset_at for f in cluster if _DATING.get(f.kind, 1) == best_dated)
 
 
 def reduction(flags: Iterable[Flag], kind: FlagKind, name: str) -> Mapping[str, float]:

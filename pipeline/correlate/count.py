@@ -8,7 +8,7 @@ from pipeline.correlate.lifecycle import ended_at, hour_of, start_of
 from pipeline.correlate.tally import Tally, total
 from pipeline.correlate.users import tally_hour
 from pipeline.correlate.view import DROP, RETRY, Plan
-from pipeline.model.vocabulary import FlagKind, OutcomeFamily
+from pipeline.model.vocabulary import MISSING_KINDS, FlagKind, OutcomeFamily
 from pipeline.model.window import Cell
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def cell_of(flag: Flag) -> Cell:
 
 def what_of(flag: Flag) -> str:
     """What to count in a flag's cell."""
-    if flag.kind is FlagKind.VOLUME_DROP:
+    if flag.kind in MISSING_KINDS:
         return DROP
     if flag.kind is FlagKind.RETRY_SURGE:
         return RETRY

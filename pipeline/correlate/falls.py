@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import sqrt
 from typing import TYPE_CHECKING, Final
 
+from pipeline.correlate.clients import reduction
 from pipeline.correlate.signs import (
     LARGE_DROP,
     MATERIAL,
@@ -17,7 +18,7 @@ from pipeline.correlate.signs import (
 from pipeline.correlate.view import ENOUGH_USERS
 from pipeline.correlate.words import percent
 from pipeline.model.incident import Evidence
-from pipeline.model.vocabulary import Source, Verdict
+from pipeline.model.vocabulary import Client, FlagKind, Source, Verdict
 
 if TYPE_CHECKING:
     from pipeline.correlate.picture import Picture
@@ -28,6 +29,22 @@ OVERDISPERSION: Final = 1.5  # variance by mean of the number of active users
 CLEAR: Final = 6.0  # standard deviations from which a fall alone cannot be chance
 FEW_USERS: Final = 20  # missed people below which a fall alone may be chance
 DROPPED: Final = 0.85  # observed by expected users from which a drop is one
+
+
+def shifts(picture: Picture) -> list[Evidence]:
+    """What people say who are at work without their usual client."""
+    moved = reduction(picture.strong, FlagKind.CLIENT_SHIFT, "users")
+    if moved["observed"] <= moved["expected"]:
+        return []
+    flags = [f for f in picture.strong if f.kind is FlagKind.CLIENT_SHIFT]
+    found = {c: sum(f.observed.get(c, 0.0) - f.expected.get(c, 0.0) for f in flags) for c in Client}
+    most = max(found, key=lambda c: (found[c], c))
+    text = (
+        f"people at work without their usual client in {moved['observed']:.0f} user-hours, "
+        f"{moved['expected']:.0f} usual"
+        + (f"; more of them than usual in {most.label}" if found[most] > 0.0 else "")
+    )
+    return [Evidence(OUTAGE, 1.0, text, dict(moved))]
 
 
 def drops(picture: Picture) -> list[Evidence]:

@@ -10,6 +10,7 @@ from pipeline.correlate.clients import NAMELESS, PROMPT
 from pipeline.model.incident import IncidentState
 from pipeline.model.vocabulary import (
     CLIENT_FAMILIES,
+    MISSING_KINDS,
     FlagKind,
     OutcomeFamily,
     same_client,
@@ -56,7 +57,7 @@ class Link(IntEnum):
 
 def neutral(flag: Flag) -> bool:
     """Whether a flag tells that something is wrong, but not whose fault it is."""
-    return flag.kind in {FlagKind.VOLUME_DROP, FlagKind.RETRY_SURGE, FlagKind.CLIENT_SHIFT}
+    return flag.kind in {*MISSING_KINDS, FlagKind.RETRY_SURGE}
 
 
 def cause_of(flag: Flag) -> Cause:
@@ -67,9 +68,9 @@ def cause_of(flag: Flag) -> Cause:
 
 
 def belongs_to_gap(flag: Flag, gap: Gap) -> bool:
-    """Whether a drop is only the feed's silence, or its edge."""
+    """Whether people are only missing in the feed's silence, or at its edge."""
     return (
-        flag.kind is FlagKind.VOLUME_DROP
+        flag.kind in MISSING_KINDS
         and (flag.tenant, flag.source) == (gap.tenant, gap.source)
         and gap.start - GAP_EDGE <= flag.onset_at <= gap.end + GAP_EDGE
     )

@@ -80,9 +80,11 @@ def _what(picture: Picture) -> str:
     codes = sorted({f.error_code for f in picture.strong if f.error_code is not None})
     if codes:
         return f"{users}meet the new error {listed([str(c) for c in codes])}"
-    if any(f.kind is FlagKind.RETRY_SURGE for f in picture.strong):
+    kinds = {f.kind for f in picture.strong}
+    if FlagKind.RETRY_SURGE in kinds:
         return f"{users}keep trying again"
-    return "fewer accesses than usual"
+    moved = FlagKind.CLIENT_SHIFT in kinds
+    return f"{users}work in other clients instead" if moved else "fewer accesses than usual"
 
 
 def _drop(picture: Picture) -> float:

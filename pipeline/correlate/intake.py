@@ -17,7 +17,6 @@ from pipeline.correlate.state import Case
 from pipeline.model.clock import rfc3339
 from pipeline.model.flag import Flag, FlagState
 from pipeline.model.ids import content_id
-from pipeline.model.vocabulary import FlagKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -111,8 +110,6 @@ def _place(
             return case
     found = best_case(state.cases.values(), flag, settings)
     if found is None:
-        if flag.kind is FlagKind.CLIENT_SHIFT:
-            return None  # people moving to another client are no incident by themselves
         found = Case(
             content_id("inc", flag.tenant, flag.flag_id), flag.tenant, cause_of(flag), hour
         )
@@ -122,8 +119,7 @@ def _place(
     found.cause = merged_cause(found, flag) if found.flags else found.cause
     found.flags[flag.flag_id] = flag
     _limit(found)
-    if flag.kind is not FlagKind.CLIENT_SHIFT:
-        entry.flags.append(flag)
+    entry.flags.append(flag)
     return found
 
 

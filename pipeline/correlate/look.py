@@ -20,8 +20,8 @@ from pipeline.correlate.view import ENOUGH_USERS
 from pipeline.model.flag import FlagState
 from pipeline.model.incident import ErrorCode, IncidentState, Severity
 from pipeline.model.vocabulary import (
+    MISSING_KINDS,
     OUTCOME_FAMILIES,
-    FlagKind,
     Outcome,
     Service,
     Source,
@@ -88,7 +88,7 @@ def look(
     Args:
         state: user-hours, changes and the other incidents.
         case: the incident.
-        flags: the members to speak of, at least one that is no client shift.
+        flags: the members to speak of, at least one.
         hour: last hour known, since 1970.
         settings: knobs.
     """
@@ -103,7 +103,7 @@ def look(
     if not _attendance_known(tally) and not _in_one_place(history, rows, mix):
         # Nobody else tells who is at work at all, so being missing everywhere is no sign.
         rows = rows[(rows["hit"] & Hit.ABSENT) == 0]
-    named = {f.client for f in flags.values() if f.kind is not FlagKind.CLIENT_SHIFT}
+    named = {f.client for f in flags.values()}
     healthy = healthy_clients(history, case.tenant, services, named, rows, onset_hour, hour)
     picture = Picture(
         cause=case.cause,
@@ -194,7 +194,7 @@ def _aftermath(state: CorrelateState, case: Case, strong: tuple[Flag, ...]) -> b
 
     While it lasted they were in this client, so the days to compare with mislead.
     """
-    if any(f.kind is not FlagKind.VOLUME_DROP for f in strong):
+    if any(f.kind not in MISSING_KINDS for f in strong):
         return False
     start = strong[0].onset_at
     clients, services = {f.client for f in strong}, {f.service for f in strong}

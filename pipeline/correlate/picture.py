@@ -70,6 +70,6 @@ def effect(flag: Flag) -> float:
     expected = flag.expected.get("users", 0.0)
     if flag.kind is FlagKind.VOLUME_DROP:
         return max(0.0, expected - observed)
-    if flag.kind is FlagKind.RETRY_SURGE:
+    if flag.kind in {FlagKind.RETRY_SURGE, FlagKind.CLIENT_SHIFT}:
         return max(0.0, observed - expected)
     return observed

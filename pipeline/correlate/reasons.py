@@ -64,7 +64,11 @@ def gap(gap: Gap) -> Evidence:
 
 def _flags(picture: Picture) -> list[Evidence]:
     """What the detectors say by themselves; little, since the counts below say it better."""
-    names = {FlagKind.VOLUME_DROP: "drop", FlagKind.RETRY_SURGE: "retry"}
+    names = {
+        FlagKind.VOLUME_DROP: "drop",
+        FlagKind.RETRY_SURGE: "retry",
+        FlagKind.CLIENT_SHIFT: "shift",
+    }
     counts: dict[str, float] = {}
     for flag in picture.strong:
         name = names.get(flag.kind) or f"failure_{flag.family or OutcomeFamily.SERVICE}"
@@ -231,6 +235,7 @@ RULES: Final[tuple[Callable[[Picture], list[Evidence]], ...]] = (
     _flags,
     _failures,
     falls.drops,
+    falls.shifts,
     _retries,
     _places,
     _alternatives,

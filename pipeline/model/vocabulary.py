@@ -187,6 +187,10 @@ class FlagKind(StrEnum):
     NEW_ERROR = "new_error"
 
 
+# What says that people are missing from a client, by their number or by where they are.
+MISSING_KINDS: Final = frozenset({FlagKind.VOLUME_DROP, FlagKind.CLIENT_SHIFT})
+
+
 class Verdict(StrEnum):
     """Whose fault an incident is."""
 

@@ -10,8 +10,10 @@ import numpy as np
 
 from detectors.evidence import RECOVERED
 from detectors.replay import ratios, replay
+from detectors.shift import in_hours
 from pipeline.model.errors import ConfigError
 from pipeline.model.trace import LawName
+from pipeline.model.vocabulary import FlagKind
 from pipeline.report.trace import read_traces
 
 if TYPE_CHECKING:
@@ -96,6 +98,9 @@ def explain(flag: Flag, trace: Trace) -> Explanation:
     weight = np.where(trace.judged, llr[:, again.winner], 0.0)
     order = np.argsort(-weight[onset:alarm], kind="stable")[: _DECISIVE - 1]
     low, high = _band(trace)
+    raised = again.raised
+    if raised is not None and flag.kind is FlagKind.CLIENT_SHIFT:
+        raised = in_hours(raised)
     return Explanation(
         flag=flag,
         trace=trace,
@@ -106,8 +111,8 @@ def explain(flag: Flag, trace: Trace) -> Explanation:
         winner=again.winner,
         onset=onset,
         alarm=alarm,
-        score_again=again.raised.score if again.raised else None,
-        onset_again=again.raised.onset if again.raised else None,
+        score_again=raised.score if raised else None,
+        onset_again=raised.onset if raised else None,
         decisive=[*sorted((order + onset).tolist()), alarm],
         low=low,
         high=high,

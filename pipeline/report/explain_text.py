@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from detectors.flags import JOINT
 from pipeline.model.trace import LawName
 from pipeline.model.vocabulary import CLIENT_LABELS
 from pipeline.model.window import moment as at_minute
@@ -115,6 +116,12 @@ def _facts(explanation: Explanation, zone: str) -> list[tuple[str, str]]:
 
 
 def _again(explanation: Explanation) -> str:
+    if explanation.flag.detector == JOINT:
+        alone = exact(float(explanation.score[explanation.alarm]))
+        return (
+            f"by what several lanes say together, score {exact(explanation.flag.score)}; this "
+            f"lane alone stands at {alone}"
+        )
     if explanation.score_again is None:
         return "the minutes that were kept do not reach the threshold: its history is longer"
     at = "the same onset" if _same_onset(explanation) else "another onset"

@@ -26,7 +26,7 @@ SIGNAL_LABELS: Final = {
     "active_users": "active users",
     "access_volume": "accesses",
     "retry_pressure": "users retrying",
-    "client_shift": "users moved in from other clients",
+    "client_shift": "users at work without it",
     "new_error": "users with a new error",
     "latency": "latency",
 }

@@ -63,11 +63,35 @@ def values(mean: float) -> Callable[[int, int], Samples]:
     return stream
 
 
+def absences(n: int, seed: int) -> Samples:
+    """Hours in which people of three kinds are at work, some without their client."""
+    dice = random.Random(seed)
+    people = {0: (8, 0.5), 1: (20, 0.3), 2: (30, 0.1)}
+    return [
+        {
+            "t": FIRST_MINUTE + 60 * hour,
+            **{f"n{band}": count for band, (count, _) in people.items()},
+            **{
+                f"f{band}": sum(dice.random() < rate for _ in range(count))
+                for band, (count, rate) in people.items()
+            },
+        }
+        for hour in range(n)
+    ]
+
+
+def ratios(n: int, seed: int) -> Samples:
+    """Log-likelihood ratios of two quiet lanes."""
+    dice = random.Random(seed)
+    return [{lane: dice.gauss(-0.5, 1.0) for lane in ("first", "second")} for _ in range(n)]
+
+
 def _case(name: str, stream: Callable[[int, int], Samples], **options: Any) -> DetectorCase:
     return DetectorCase(make=DETECTORS[name], stream=stream, **options)
 
 
 _DAY, _WEEK = 1440, 7 * 1440
+_HOURS_A_WEEK = 168
 _FAILURES: dict[str, Any] = {"settled": _DAY + 60, "hostile_fields": ("n", "f")}
 
 CASES: dict[str, DetectorCase] = {
@@ -78,6 +102,13 @@ CASES: dict[str, DetectorCase] = {
     "volume_drop": _case(
         "volume_drop", counts(8), settled=_WEEK + 60, longer=3, hostile_fields=("a",)
     ),
+    "client_shift": _case(
+        "client_shift",
+        absences,
+        settled=3 * _HOURS_A_WEEK + 10,
+        hostile_fields=("n0", "n1", "n2", "f0", "f1", "f2"),
+    ),
+    "joint": _case("joint", ratios, settled=100, hostile_fields=("first", "second")),
     # Three weeks of hours: every hour of the week was met twice.
     "series_change": _case("series_change", values(20.0), settled=510, hostile_fields=("value",)),
 }

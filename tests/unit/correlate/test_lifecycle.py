@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.correlate.clients import onset
 from pipeline.model.incident import IncidentState, RevisionReason
 from pipeline.model.vocabulary import Client, FlagKind, OutcomeFamily, Service, Verdict
 
@@ -215,14 +216,33 @@ class TestGrouping:
         assert len(run.latest()) == 1
         assert run.last.verdict is Verdict.TENANT_CHANGE
 
-    def test_a_shift_alone_opens_nothing_and_names_nobody(self, town: Any) -> None:
+    def test_a_shift_names_the_client_that_people_left(self, town: Any) -> None:
         run = town.run()
         run.hours(9)
-        shift = town.flag(FlagKind.CLIENT_SHIFT, OWA, town.at(9))
-        assert run.hours(2, [shift]) == []
-        run.hours(2, [town.flag(DROP, IOS, town.at(11), source=town.audit)], town.drop({IOS}))
-        run.hours(1, [town.flag(FlagKind.CLIENT_SHIFT, OWA, town.at(13))], town.drop({IOS}))
+        observed = {"users": 30.0, "rate": 0.4, "owa": 20.0}
+        expected = {"users": 10.0, "rate": 0.1, "owa": 2.0}
+        shift = town.flag(
+            FlagKind.CLIENT_SHIFT,
+            IOS,
+            town.at(9),
+            source=town.audit,
+            observed=observed,
+            expected=expected,
+        )
+        run.hours(2, [shift], town.drop({IOS}))
         assert run.last.clients == (IOS,)
+        said = [e.text for e in run.last.evidence if "without their usual client" in e.text]
+        assert len(said) == 1
+        assert "30 user-hours, 10 usual" in said[0]
+        assert OWA.label in said[0]
+
+    def test_a_drop_dates_an_incident_better_than_a_shift(self, town: Any) -> None:
+        shift = town.flag(FlagKind.CLIENT_SHIFT, IOS, town.at(9), source=town.audit)
+        drop = town.flag(DROP, IOS, town.at(9, 40), source=town.audit)
+        late = town.flag(DROP, IOS, town.at(15), source=town.audit)
+        window = timedelta(hours=2)
+        assert onset((shift, drop), window) == town.at(9, 40)
+        assert onset((shift, late), window) == town.at(9)
 
     def test_tenants_never_mix(self, town: Any) -> None:
         run = town.run()
