@@ -104,23 +104,22 @@ class TenantBank:
             for i, c in enumerate(block.cells)
             if c.tenant == self.tenant and c.client is not Client.SYSTEM
         }
-        self._add_lanes(block, row_of)
+        self.roster.add_cells(row_of)
+        self._grow()
         seen = sightings(block, self.tenant)
         self._found = []
         for number in range(block.minutes // MINUTES):
+            self._add_codes(block, row_of, (number + 1) * MINUTES)
             self._hour(Hour(block, row_of, self.roster, number), seen)
         self._found.sort(key=lambda pair: (pair[0], pair[1].flag_id, pair[1].revision))
         return [flag for _, flag in self._found]
 
-    def _add_lanes(self, block: WindowBlock, row_of: Mapping[Cell, int]) -> None:
-        self.roster.add_cells(row_of)
-        self._grow()
-        for at, whole in self.roster.add_codes(block, row_of.values()):
+    def _add_codes(self, block: WindowBlock, row_of: Mapping[Cell, int], end: int) -> None:
+        for at, whole in self.roster.add_codes(block, row_of.values(), end):
             # A code never met before has failed nobody in all that time.
             self.codes.grow(at + 1)
             self.codes.baseline.eligible[at] = self.failures.baseline.eligible[whole]
             self.codes.baseline.hours[at] = self.failures.baseline.hours[whole]
-        self._grow()
 
     def _grow(self) -> None:
         self.moves.watch([lane.cell.client for lane in self.lanes("shifts")])

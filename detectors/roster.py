@@ -67,8 +67,14 @@ class Roster:
                 lane = Lane(cell, Signal.FAILURE_RATE, "failure_spike", family)
                 self._add("failures", (cell, family), lane)
 
-    def add_codes(self, block: WindowBlock, rows: Iterable[int]) -> list[tuple[int, int]]:
+    def add_codes(self, block: WindowBlock, rows: Iterable[int], end: int) -> list[tuple[int, int]]:
         """Add the lanes of failure codes, and tell of each new one which lane it is part of.
+
+        Args:
+            block: where the codes are counted.
+            rows: the tenant's rows of it.
+            end: codes first met in this minute of the block or later are left out, so
+                that hours may come one by one or by the day.
 
         Returns:
             Index of the code's lane, and of the lane of its family among the failures.
@@ -78,6 +84,8 @@ class Roster:
         for row, code in sorted(block.codes):
             cell = block.cells[row]
             if row not in mine or cell.source not in SIGN_INS:
+                continue
+            if not block.codes[row, code][:end].any():
                 continue
             family = self._family_of_code.get(code, OutcomeFamily.SERVICE)
             if family is OutcomeFamily.CREDENTIAL:

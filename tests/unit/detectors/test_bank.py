@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -182,3 +183,41 @@ def test_a_drop_detector_forgets_nothing_over_a_snapshot():
         one.learn_one(sample)
         two.learn_one(sample)
     assert one.snapshot() == two.snapshot()
+
+
+def by_the_hour(whole):
+    for hour in range(24):
+        span = slice(60 * hour, 60 * hour + 60)
+        yield replace(
+            whole,
+            start=whole.start + timedelta(hours=hour),
+            minutes=60,
+            counts={name: values[:, span] for name, values in whole.counts.items()},
+            codes={k: v[span] for k, v in whole.codes.items() if v[span].any()},
+            completeness={k: v[span] for k, v in whole.completeness.items()},
+        )
+
+
+def test_hours_may_come_one_by_one_or_by_the_day():
+    rng = np.random.default_rng(9)
+    settings = BankSettings(1.0, {90033: OutcomeFamily.SERVICE})
+    days, hours = TenantBank("t", settings), TenantBank("t", settings)
+    flags: dict[TenantBank, list[object]] = {days: [], hours: []}
+    for day in range(4):
+        counts, codes = quiet_day(rng), {}
+        if day == 3:
+            n = counts["users"]
+            counts["newly_failing_service"][0, 600:720] = rng.binomial(n[0, 600:720], 0.4)
+            codes = {(1, code): np.zeros(1440, np.int32) for code in (50000, 90033)}
+            codes[1, 50000][1300] = 1
+            codes[1, 90033][700:705] = 1
+        whole = block(day, counts, codes=codes)
+        flags[days] += days.advance(whole)
+        for part in by_the_hour(whole):
+            flags[hours] += hours.advance(part)
+    told = {
+        bank: [(f.flag_id, f.revision, f.score, f.detector) for f in found]
+        for bank, found in flags.items()
+    }
+    assert told[days] == told[hours]
+    assert len(told[days]) >= 4
