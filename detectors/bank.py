@@ -12,7 +12,7 @@ from detectors.common import CommonFactor
 from detectors.drop import DropLanes, DropSettings
 from detectors.failure import FailureLanes, FailureSettings
 from detectors.flags import flag_of
-from detectors.hour import MINUTES, Hour
+from detectors.hour import MINUTES, Hour, Places
 from detectors.moves import Moves, sightings
 from detectors.roster import GROUPS, Roster
 from detectors.shift import ShiftSettings, in_hours
@@ -107,10 +107,11 @@ class TenantBank:
         self.roster.add_cells(row_of)
         self._grow()
         seen = sightings(block, self.tenant)
+        places = Places(block, row_of, self.roster)
         self._found = []
         for number in range(block.minutes // MINUTES):
             self._add_codes(block, row_of, (number + 1) * MINUTES)
-            self._hour(Hour(block, row_of, self.roster, number), seen)
+            self._hour(Hour(places, number), seen)
         self._found.sort(key=lambda pair: (pair[0], pair[1].flag_id, pair[1].revision))
         return [flag for _, flag in self._found]
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Hashable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -18,6 +19,50 @@ if TYPE_CHECKING:
 MINUTES = 60
 
 
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """Where a group's lanes stand: row of the block, and which lanes share what."""
+
+    rows: NDArray[np.int64]
+    by_family: dict[Hashable, NDArray[np.int64]]
+    by_feed: dict[Hashable, NDArray[np.int64]]
+
+
+class Places:
+    """Where the lanes of a roster stand in one block.
+
+    Attributes:
+        block: the block.
+        row_of: rows of the tenant's cells.
+        roster: its lanes; more may come while the hours pass.
+    """
+
+    def __init__(self, block: WindowBlock, row_of: Mapping[Cell, int], roster: Roster) -> None:
+        self.block, self.row_of, self.roster = block, row_of, roster
+        self._known: dict[str, _Places] = {}
+
+    def of(self, group: str) -> _Places:
+        """The places of a group's lanes."""
+        lanes = self.roster[group].lanes
+        known = self._known.get(group)
+        if known is None or len(known.rows) != len(lanes):
+            known = self._known[group] = _Places(
+                np.array([self.row_of[lane.cell] for lane in lanes], np.int64),
+                _alike(lanes, lambda lane: lane.family),
+                _alike(lanes, lambda lane: (lane.cell.tenant, lane.cell.source)),
+            )
+        return known
+
+
+def _alike(
+    lanes: Sequence[Lane], key: Callable[[Lane], Hashable]
+) -> dict[Hashable, NDArray[np.int64]]:
+    found: dict[Hashable, list[int]] = {}
+    for at, lane in enumerate(lanes):
+        found.setdefault(key(lane), []).append(at)
+    return {k: np.array(v, np.int64) for k, v in found.items()}
+
+
 class Hour:
     """Counts and completeness of an hour's minutes, in the order of a roster's lanes.
 
@@ -26,13 +71,10 @@ class Hour:
         minute: its first minute, since 1970.
     """
 
-    def __init__(
-        self, block: WindowBlock, row_of: Mapping[Cell, int], roster: Roster, number: int
-    ) -> None:
-        self.block = block
-        self.minute = int(block.start.timestamp()) // 60 + number * MINUTES
-        self._row_of = row_of
-        self._roster = roster
+    def __init__(self, places: Places, number: int) -> None:
+        self.block = places.block
+        self.minute = int(self.block.start.timestamp()) // 60 + number * MINUTES
+        self._places = places
         self._span = slice(number * MINUTES, (number + 1) * MINUTES)
 
     def counts(self, group: str, column: str) -> NDArray[np.float64]:
@@ -40,32 +82,27 @@ class Hour:
 
         ``{family}`` in its name stands for the family the lane watches.
         """
-
-        def counted(lane: Lane) -> Any:
-            name = column.format(family=lane.family)
-            return self.block.counts[name][self._row_of[lane.cell], self._span]
-
-        return self._by_lane(group, counted)
+        places = self._places.of(group)
+        out = np.zeros((len(places.rows), MINUTES))
+        for family, lanes in places.by_family.items():
+            counted = self.block.counts[column.format(family=family)]
+            out[lanes] = counted[places.rows[lanes], self._span]
+        return out
 
     def completeness(self, group: str) -> NDArray[np.float64]:
         """Share of the records that can have arrived, shape (lanes, 60)."""
-        told = self.block.completeness
-        return self._by_lane(
-            group, lambda lane: told[lane.cell.tenant, lane.cell.source][self._span]
-        )
+        places = self._places.of(group)
+        out = np.zeros((len(places.rows), MINUTES))
+        for feed, lanes in places.by_feed.items():
+            out[lanes] = self.block.completeness[feed][self._span]  # type: ignore[index] # (tenant, source)
+        return out
 
     def met(self) -> NDArray[np.float64]:
         """Users who newly meet each watched failure code, shape (codes, 60)."""
-
-        def counted(lane: Lane) -> Any:
-            found = self.block.codes.get((self._row_of[lane.cell], lane.code or 0))
-            return 0.0 if found is None else found[self._span]
-
-        return self._by_lane("codes", counted)
-
-    def _by_lane(self, group: str, values: Callable[[Lane], Any]) -> NDArray[np.float64]:
-        lanes = self._roster[group].lanes
+        lanes = self._places.roster["codes"].lanes
         out = np.zeros((len(lanes), MINUTES))
         for at, lane in enumerate(lanes):
-            out[at] = values(lane)
+            counted = self.block.codes.get((self._places.row_of[lane.cell], lane.code or 0))
+            if counted is not None:
+                out[at] = counted[self._span]
         return out

@@ -138,12 +138,14 @@ class JointLanes:
             return Standing(0.0, np.zeros(len(members.weights), dtype=bool))
         lanes = np.exp(np.concatenate(list(self.gained.values()), axis=1))
         units = np.matmul(members.weights.T, lanes)
-        chances = _CHANCES[:, None, None]
-        logs = np.zeros((len(_CHANCES), len(lanes), SEVERITIES))
+        together = [units[:, [line[0] for line in members.lines if len(line) == 1]]]
         for line in members.lines:
-            mine = units[:, line]
-            together = 0.5 * (mine.mean(axis=1) + mine.prod(axis=1))
-            logs += np.log1p(chances * (together - 1.0))
+            if len(line) > 1:
+                mine = units[:, line]
+                both = mine.mean(axis=1, keepdims=True) + mine.prod(axis=1, keepdims=True)
+                together.append(0.5 * both)
+        lines = np.concatenate(together, axis=1)
+        logs = np.log1p(_CHANCES[:, None, None, None] * (lines - 1.0)).sum(axis=2)
         since = np.logaddexp.reduce(logs, axis=(0, 2)) - np.log(logs[:, 0].size)
         best = int(np.argmax(since))
         return Standing(
