@@ -221,3 +221,39 @@ def test_hours_may_come_one_by_one_or_by_the_day():
     }
     assert told[days] == told[hours]
     assert len(told[days]) >= 4
+
+
+def test_retries_raise_by_themselves(bank):
+    rng = np.random.default_rng(1)
+    flags = []
+    for day in range(4):
+        counts = quiet_day(rng)
+        n = counts["users"]
+        counts["newly_pressing"] = rng.binomial(n, 0.01).astype(np.int32)
+        if day == 3:
+            counts["newly_pressing"][0, 600:660] = rng.binomial(n[0, 600:660], 0.3)
+        flags += bank.advance(block(day, counts))
+    assert {(f.kind, f.client, f.detector) for f in flags} == {
+        (FlagKind.RETRY_SURGE, Client.OUTLOOK_IOS, "retry_pressure")
+    }
+    assert flags[0].alarm_at - START - timedelta(days=3, hours=10) <= timedelta(minutes=15)
+
+
+def test_every_group_of_lanes_has_a_say_in_the_joint_evidence(bank):
+    rng = np.random.default_rng(7)
+    for day in range(9):
+        met = np.zeros(1440, np.int32)
+        met[100 * day + 300] = 1
+        bank.advance(block(day, quiet_day(rng, 4.0, WORKDAY), codes={(1, 90033): met}))
+    parts, lanes = bank._parts(), bank.roster.lanes()
+    weights = bank.together.members(parts, lanes).weights.sum(axis=1)
+    edges = np.cumsum([0, *(len(lanes[name]) for name in parts)])
+    said = {
+        name: float(weights[a:b].sum())
+        for name, a, b in zip(parts, edges[:-1], edges[1:], strict=True)
+    }
+    assert {name for name, weight in said.items() if weight > 0.0} == {
+        "failures", "retries", "codes", "users",
+    }  # fmt: skip
+    assert said["retries"] > 0.9
+    assert said["codes"] > 0.3
