@@ -110,7 +110,7 @@ class AbsenceBaseline(LaneArrays):
         slot: int,
         at_work: NDArray[np.float64],
         absent: NDArray[np.float64],
-        share: NDArray[np.float64],
+        usual: Usual,
         lanes: NDArray[np.bool_],
     ) -> None:
         """Take one hour over.
@@ -119,17 +119,19 @@ class AbsenceBaseline(LaneArrays):
             slot: hour of the week.
             at_work: people at work, shape (lanes, bands).
             absent: those without the client, same shape.
-            share: the usual share, same shape.
+            usual: what was usual; the spread is learned from bands that are judged.
             lanes: which lanes learn.
         """
+        share = usual.mean
         noise = at_work * share * (1.0 - share)
         residual = np.minimum((absent - at_work * share) ** 2, _WINSOR * np.maximum(noise, 0.2))
         take = lanes.astype(float)[:, None]
         fade = np.where(lanes, _FADE_A_VISIT, 1.0)[:, None]
-        forget = np.where(lanes, _FORGET_SPREAD, 1.0)[:, None]
+        forget = np.where(lanes[:, None] & usual.known, _FORGET_SPREAD, 1.0)
         scale = at_work * (at_work - 1.0).clip(0) * share * (1.0 - share)
+        told = take * usual.known
         self.at_work[:, :, slot] = self.at_work[:, :, slot] * fade + at_work * take
         self.absent[:, :, slot] = self.absent[:, :, slot] * fade + absent * take
-        self.excess = self.excess * forget + (residual - noise) * take
-        self.scale = self.scale * forget + scale * take
+        self.excess = self.excess * forget + (residual - noise) * told
+        self.scale = self.scale * forget + scale * told
         self.hours = self.hours + lanes

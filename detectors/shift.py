@@ -121,7 +121,7 @@ class ShiftLanes:
         learns = self.gate.close_hour(
             np.full(self.lanes, self.hold), self.settings.doubt_hours, self.settings.freeze_hours
         )
-        self.baseline.learn(slot, at_work, absent, usual.mean, learns & judged)
+        self.baseline.learn(slot, at_work, absent, usual, learns & judged)
         return changes
 
     def told(self) -> NDArray[np.float64]:
