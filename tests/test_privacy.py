@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.ipc
 import pyarrow.parquet as pq
 import pytest
@@ -47,6 +48,8 @@ def cells(table: pa.Table) -> str:
         if pa.types.is_dictionary(column.type):
             for chunk in column.chunks:
                 found += chunk.dictionary.to_pylist()
+        elif pa.types.is_list(column.type):
+            found += pc.list_flatten(column).unique().to_pylist()
         elif not pa.types.is_temporal(column.type):
             found += column.unique().to_pylist()
     return "\n".join(map(str, found))

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from detectors.bank import BankSettings, TenantBank
+from detectors.flags import JOINT
 from detectors.habits import MAIL_CLIENTS, Habits
 from detectors.shift import ShiftLanes, ShiftSettings
 from detectors.single import ClientShift
 from pipeline.model.vocabulary import Client, FlagKind, Service, Source
 from pipeline.model.window import COUNT_COLUMNS, USER_HOUR_SCHEMA, Cell, WindowBlock
+from pipeline.report.explain import explain
+from pipeline.report.explain_text import explanation_text
+from pipeline.report.trace import read_traces
 
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
 FIRST_HOUR = int(MONDAY.timestamp()) // 3600
@@ -175,18 +181,20 @@ def block(day, seen_by_hour):
 
 
 def judged(leaves, to, share):
+    """Flags of seventeen days, and the minutes kept of them."""
     rng = np.random.default_rng(6)
     bank = TenantBank("t", BankSettings(1.0, {}))
-    flags = []
+    flags, minutes = [], []
     for day in range(17):
         move = {"leaves": leaves, "to": to, "share": share} if day == 16 else {}
         seen = {h: a_day(rng, day * 24 + h, **(move if h >= 9 else {})) for h in range(24)}
         flags += bank.advance(block(day, seen))
-    return flags
+        minutes.append(bank.trace.take())
+    return flags, pa.concat_tables(minutes)
 
 
 def test_a_shift_is_flagged_with_the_client_left_and_the_one_turned_to():
-    flags = judged(IOS, OWA, 0.4)
+    flags, _ = judged(IOS, OWA, 0.4)
     assert {f.kind for f in flags} == {FlagKind.CLIENT_SHIFT}
     assert {f.client for f in flags} == {IOS}
     first = flags[0]
@@ -199,4 +207,18 @@ def test_a_shift_is_flagged_with_the_client_left_and_the_one_turned_to():
 
 
 def test_a_move_within_a_product_line_is_no_shift():
-    assert judged(CLASSIC, NEW, 0.4) == []
+    assert judged(CLASSIC, NEW, 0.4)[0] == []
+
+
+def test_the_minutes_kept_of_a_shift_raise_it_again(tmp_path):
+    flags, minutes = judged(IOS, OWA, 0.4)
+    pq.write_table(minutes, tmp_path / "evidence.parquet")
+    flag = flags[0]
+    trace = read_traces(tmp_path, [flag.flag_id])[flag.flag_id]
+    told = explain(flag, trace)
+    assert flag.detector == "client_shift"
+    assert told.score_again == pytest.approx(flag.score, rel=1e-6)
+    assert told.onset_again == int(flag.onset_at.timestamp()) // 60
+    assert "the same onset" in explanation_text(told)
+    joint = explanation_text(explain(replace(flag, detector=JOINT, score=20.0), trace))
+    assert "what several lanes say together, score 20" in " ".join(joint.split())
