@@ -10,8 +10,8 @@ import numpy as np
 from detectors.evidence import Change, Evidence, Minutes
 from detectors.gate import LearningGate
 from detectors.law import Judgement, Law
-from detectors.likelihood import beta_binomial_ratio
 from detectors.rate import RateBaseline
+from detectors.recursion import beta_binomial_minutes
 from pipeline.model.trace import LawName
 
 if TYPE_CHECKING:
@@ -95,26 +95,9 @@ class FailureLanes:
         self, law: Law, users: NDArray[np.float64], failing: NDArray[np.float64]
     ) -> NDArray[np.float64]:
         """Log-likelihood ratios, shape (lanes, alternatives, minutes)."""
-        out = np.zeros((users.shape[0], len(self.settings.odds), users.shape[1]))
-        lane, at = np.nonzero(users)
-        if not len(lane):
-            return out
-        # A lane's hour holds few different pairs of counts, so each pair is worked out once.
-        pairs = np.stack(
-            [lane, users[lane, at].astype(np.int64), failing[lane, at].astype(np.int64)]
+        return beta_binomial_minutes(
+            failing, users, law.alternatives[:, :, 0], law.null[:, 0], law.spread
         )
-        shape = tuple(pairs.max(axis=1) + 1)
-        keys, inverse = np.unique(np.ravel_multi_index(tuple(pairs), shape), return_inverse=True)
-        rows, n, f = np.unravel_index(keys, shape)
-        some = beta_binomial_ratio(
-            f[:, None].astype(float),
-            n[:, None].astype(float),
-            law.alternatives[rows, :, 0],
-            law.null[rows],
-            law.spread[rows, None],
-        )
-        out[lane, :, at] = some[inverse]
-        return out
 
     def advance(
         self,

@@ -23,6 +23,9 @@ HEADROOM: Final = math.exp(3.0)
 # range, and after a minute like that it is below 1e-4 in any case.
 LEAST: Final = -10.0
 
+_FEW_FAILING: Final = 4
+_FEW_USERS: Final = 64
+
 _compiled: Final = compiler([Path(__file__)])
 
 
@@ -73,3 +76,48 @@ def walk(
                 end[lane] = at + 1
                 break
     return alarm
+
+
+@_compiled
+def _log_rising(a: float, n: float) -> float:
+    """Log of a (a + 1) ... (a + n - 1)."""
+    return math.lgamma(a + n) - math.lgamma(a) if n > 0.0 else 0.0
+
+
+@_compiled
+def beta_binomial_minutes(
+    failing: NDArray[np.float64],
+    users: NDArray[np.float64],
+    p1: NDArray[np.float64],
+    p0: NDArray[np.float64],
+    rho: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """:func:`detectors.likelihood.beta_binomial_ratio` of lanes whose law holds for all minutes.
+
+    Counts have shape (lanes, minutes), ``p1`` (lanes, alternatives), ``p0`` and ``rho``
+    (lanes,); returns shape (lanes, alternatives, minutes). What depends on the number of
+    users alone cancels, and a minute like an earlier one of its lane, as most are, takes
+    that one's ratios.
+    """
+    lanes, minutes = users.shape
+    alternatives = p1.shape[1]
+    out = np.zeros((lanes, alternatives, minutes))
+    for lane in range(lanes):
+        alike = np.full((_FEW_FAILING, _FEW_USERS), -1)
+        size = 1.0 / rho[lane] - 1.0
+        for at in range(minutes):
+            n, f = users[lane, at], failing[lane, at]
+            if n <= 0.0:
+                continue
+            few = n < _FEW_USERS and f < _FEW_FAILING
+            if few and alike[int(f), int(n)] >= 0:
+                out[lane, :, at] = out[lane, :, alike[int(f), int(n)]]
+                continue
+            usual = _log_rising(p0[lane] * size, f) + _log_rising((1.0 - p0[lane]) * size, n - f)
+            for j in range(alternatives):
+                p = p1[lane, j]
+                raised = _log_rising(p * size, f) + _log_rising((1.0 - p) * size, n - f)
+                out[lane, j, at] = raised - usual
+            if few:
+                alike[int(f), int(n)] = at
+    return out
