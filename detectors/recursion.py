@@ -68,7 +68,10 @@ def walk(
                 for k in range(3):
                     sums[lane, j, k] += counts[k, lane, at]
                 cusum[lane, j] = max(cusum[lane, j] + ratio, 0.0)
-                r[lane, j] = min((1.0 + r[lane, j]) * math.exp(ratio), most)
+                grown = 1.0 + r[lane, j]
+                if ratio != 0.0:  # as most minutes of most lanes say nothing
+                    grown *= math.exp(ratio)
+                r[lane, j] = min(grown, most)
                 mean += r[lane, j] / alternatives
             peak[lane] = max(peak[lane], mean)
             if mean >= levels[lane]:
