@@ -10,9 +10,9 @@ Which units a fault hits is not known, but a product line often fails as a whole
     l(a) = 1/2 mean_u e_u(a) + 1/2 prod_u e_u(a)
 
 and the tenant the mean over all sets of lines of the product over the set, each line being
-in with chance c (sparse mixture: Xie and Siegmund 2013), over c and over a:
+in with the chance c that makes it two lines of all (sparse mixture: Xie and Siegmund 2013):
 
-    E_s = mean_{a, c} prod_lines (1 - c + c * l(a))
+    E_s = mean_a prod_lines (1 - c + c * l(a))
 
 M = 60 * sum_s E_s over the hours s at which the change may have begun is a mean of
 e-detectors and so one itself (Shin, Ramdas, Rinaldo 2022): without a change an alarm at M
@@ -41,7 +41,8 @@ HOURS: Final = 24
 _MINUTES: Final = 60.0
 # Alternatives of all lanes are ranked from mild to severe, and a fault is as severe everywhere.
 SEVERITIES: Final = 4
-_CHANCES: Final = np.array([0.1, 0.3])
+_LINES_HIT: Final = 2.0
+_MOST_LIKELY: Final = 0.3
 # Share of wrong names allowed when the joint evidence first rises, and in each of the many
 # hours in which it stays high because of lanes that are flagged already.
 FIRST_NAMES: Final = 0.05
@@ -145,8 +146,9 @@ class JointLanes:
                 both = mine.mean(axis=1, keepdims=True) + mine.prod(axis=1, keepdims=True)
                 together.append(0.5 * both)
         lines = np.concatenate(together, axis=1)
-        logs = np.log1p(_CHANCES[:, None, None, None] * (lines - 1.0)).sum(axis=2)
-        since = np.logaddexp.reduce(logs, axis=(0, 2)) - np.log(logs[:, 0].size)
+        chance = min(_LINES_HIT / len(members.lines), _MOST_LIKELY)
+        logs = np.log1p(chance * (lines - 1.0)).sum(axis=1)
+        since = np.logaddexp.reduce(logs, axis=1) - np.log(SEVERITIES)
         best = int(np.argmax(since))
         return Standing(
             score=max(float(np.logaddexp.reduce(since) + np.log(_MINUTES)), 0.0),

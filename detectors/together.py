@@ -25,7 +25,7 @@ _LINE: Final = {client: name for name, all_ in CLIENT_FAMILIES.items() for clien
 _PRESENCE: Final = (Signal.ACTIVE_USERS, Signal.ACCESS_VOLUME, Signal.CLIENT_SHIFT)
 # How much each group says within its unit: a shift is held against a narrower null than a
 # drop, and accesses say what users say, later.
-_SAY: Final = {"shifts": 2.0, "volume": 0.1}
+_SAY: Final = {"shifts": 3.0, "volume": 0.1}
 
 
 class Part(Protocol):
