@@ -10,6 +10,7 @@ import numpy as np
 from pipeline.correlate.alternatives import healthy_clients
 from pipeline.correlate.clients import named_clients, named_services, onset, strong_flags
 from pipeline.correlate.count import cell_of, count
+from pipeline.correlate.finer import finer_clients
 from pipeline.correlate.grouping import Cause
 from pipeline.correlate.lifecycle import hour_of, start_of
 from pipeline.correlate.people import distinct_users
@@ -108,7 +109,7 @@ def look(
     picture = Picture(
         cause=case.cause,
         strong=strong,
-        clients=named_clients(strong),
+        clients=finer_clients(history, case.tenant, named_clients(strong), rows, onset_hour),
         services=services,
         onset_at=onset_at,
         tally=tally,

@@ -31,6 +31,17 @@ class TestClients:
         assert RevisionReason.SPREAD not in {i.reason for i in later}
         assert later
 
+    @pytest.mark.parametrize(("failing", "named"), [((0,), MAC_NEW), ((0, 4), MAC)])
+    def test_the_people_who_are_hit_tell_the_generation_of_a_mac(
+        self, town: Any, failing: tuple[int, ...], named: Client
+    ) -> None:
+        hit = {town.user_id(u) for u in range(town.users) if u % 8 in failing}
+        fail = town.fail({MAC}, "service", 90033, 1.0, only=lambda row: row.user in hit)
+        run = town.run()
+        run.hours(9)
+        run.hours(2, [town.flag(SPIKE, MAC, town.at(9, 5), family=SERVICE)], fail)
+        assert run.last.clients == (named,)
+
     def test_weak_and_short_is_noise_but_weak_and_long_is_not(self, town: Any) -> None:
         run = town.run()
         run.hours(9)
