@@ -30,11 +30,11 @@ _WEIGHTS: Final = np.array([0.5, 1.0, 0.5])
 _STEEP: Final = 0.03
 _SLACK: Final = 1.05  # habits drift
 _RATES: Final = (0.01, 0.95)
-# Bands that are mostly away say little. Hours with few people, or with less than two fifths
-# of the busiest hour's, are mornings and evenings: those of a Friday are like no other.
+# Bands that are mostly away say little. Hours in which the client has less than half of the
+# people of its busiest hour are mornings and evenings: those of a Friday are like no other.
 _MOSTLY_THERE: Final = 0.5
 _ENOUGH_PEOPLE: Final = 20.0
-_OF_BUSIEST: Final = 0.4
+_OF_BUSIEST: Final = 0.5
 _FORGET_SPREAD: Final = 0.5 ** (1 / 168)
 _RHO_PRIOR: Final = 0.01
 _RHO_PRIOR_WEIGHT: Final = 20.0
@@ -83,7 +83,7 @@ class AbsenceBaseline(LaneArrays):
         away = self.absent[:, :, near] @ _WEIGHTS
         share = (away + 0.5 * _PSEUDO_PEOPLE) / (met + _PSEUDO_PEOPLE)
         here, sides = share[:, :, 1], np.maximum(share[:, :, 0], share[:, :, 2])
-        people = self.at_work.sum(axis=1)
+        people = (self.at_work - self.absent).sum(axis=1)
         busy = people[:, slot] >= _OF_BUSIEST * people.max(axis=1)
         # By the whole day: an hour chosen for its low share would seem to rise ever after.
         day = slice(slot // _DAY * _DAY, (slot // _DAY + 1) * _DAY)

@@ -111,7 +111,7 @@ def test_lanes_equal_the_river_class_hour_by_hour():
     hours, lanes = 21 * 24, 3
     at_work = rng.poisson((8, 20, 30), (hours, lanes, 3)).astype(float)
     rate = np.broadcast_to((0.4, 0.3, 0.1), at_work.shape).copy()
-    rate[20 * 24 + 8 : 20 * 24 + 12, 1] += 0.3
+    rate[18 * 24 + 8 : 18 * 24 + 12, 1] += 0.3
     absent = rng.binomial(at_work.astype(int), rate).astype(float)
     many = ShiftLanes(ShiftSettings())
     many.grow(lanes)
