@@ -1,7 +1,8 @@
 """The generation of a client that one log cannot tell and another one can.
 
 Sign-ins know only "Outlook for Mac". If nearly all of those who are hit use one generation
-of it in the mailbox audit, the incident is that generation's.
+of it in the mailbox audit, the incident is that generation's. Where the two logs have other
+ids for a person, all who use it in the mailbox audit stand for those who are hit.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from pipeline.correlate.history import U64, History
     from pipeline.correlate.tally import Affected
 
-ENOUGH: Final = 3  # affected users whose generation is known
+ENOUGH: Final = 3  # users whose generation is known
 NEARLY_ALL: Final = 0.9
 
 
@@ -53,8 +54,11 @@ def _told(
     rows: Affected,
     since: int,
 ) -> Client | None:
+    used = {c: _users(history, tenant, c) for c in fine}
     hit = np.intersect1d(rows["user"], _users(history, tenant, client, since))
-    known = {c: np.intersect1d(hit, _users(history, tenant, c)) for c in fine}
+    known = {c: np.intersect1d(hit, users) for c, users in used.items()}
+    if not len(distinct(known.values())):
+        known = used
     everyone = len(distinct(known.values()))
     best = max(fine, key=lambda c: len(known[c]))
     others = len(distinct(users for c, users in known.items() if c is not best))

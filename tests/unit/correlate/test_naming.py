@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from pipeline.correlate.stage import advance
+from pipeline.correlate.state import CorrelateState
 from pipeline.model.flag import FlagState
 from pipeline.model.incident import RevisionReason, Severity
 from pipeline.model.vocabulary import Client, FlagKind, OutcomeFamily, Service, Verdict
@@ -40,6 +42,28 @@ class TestClients:
         run = town.run()
         run.hours(9)
         run.hours(2, [town.flag(SPIKE, MAC, town.at(9, 5), family=SERVICE)], fail)
+        assert run.last.clients == (named,)
+
+    @pytest.mark.parametrize(
+        ("gone", "named"), [(set(), MAC), ({Client.OUTLOOK_MAC_LEGACY}, MAC_NEW)]
+    )
+    def test_under_other_ids_the_generation_that_nearly_all_have_is_named(
+        self, town: Any, gone: set[Client], named: Client
+    ) -> None:
+        used = town.drop(gone, 1.0)
+        state, _ = advance(CorrelateState(), town.block(town.at(0, day=-8), 192, used), ())
+        fail = town.fail({MAC}, "service", 90033, 1.0)
+
+        def under_other_ids(rows: list[Any]) -> list[Any]:
+            return [
+                replace(r, user=r.user + 1) if r.source is town.signin else r
+                for r in used(fail(rows))
+            ]
+
+        run = type(town)(state).run()
+        run.hours(9, (), used)
+        flags = [town.flag(SPIKE, MAC, town.at(9, 5), family=SERVICE)]
+        run.hours(2, flags, under_other_ids)
         assert run.last.clients == (named,)
 
     def test_weak_and_short_is_noise_but_weak_and_long_is_not(self, town: Any) -> None:
