@@ -11,31 +11,24 @@ on average no earlier than every A minutes (Pollak 1985; e-detectors: Shin, Ramd
 W_t = max(0, W_{t-1} + llr_t) of the winning alternative last left zero, which is the
 maximum likelihood change point (Page 1954). Recovery is the same test with the sides
 swapped: U_t = max(0, U_{t-1} - llr_t) of the alternative that raised the flag.
-
-A calm lane takes a whole hour at once: with S the running sum of llr,
-R_t = exp(S_t) (R_0 + sum_{s<=t} exp(-S_{s-1})) and W_t = S_t - min(-W_0, min_{s<=t} S_s).
-Lanes that are open, would alarm or are partly blind go minute by minute.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from detectors.arrays import LaneArrays
+from detectors.recursion import LEAST, walk
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# Beyond the threshold more evidence only delays the recovery; 3 nats keep a margin.
-HEADROOM: Final = 3.0
 # A recovery is believed at likelihood ratio 1000 against the change.
 RECOVERED: Final = 6.9
-# One minute undoes at most 10 nats, so that 60 of them stay within a double's range; the
-# statistic after a minute like that is below 1e-4 in any case.
-LEAST: Final = -10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +68,6 @@ class Minutes:
     llr: NDArray[np.float64]
     sums: NDArray[np.float64]
     judged: NDArray[np.bool_]
-
-    def pick(self, lanes: NDArray[np.int64]) -> Minutes:
-        """The same minutes for some lanes only."""
-        return Minutes(self.first, self.llr[lanes], self.sums[:, lanes], self.judged[lanes])
 
     def gain(self) -> NDArray[np.float64]:
         """Log-likelihood ratio of all minutes that count, shape (lanes, alternatives)."""
@@ -140,80 +129,67 @@ class Evidence(LaneArrays):
 
         ``threshold`` is one alarm level of the score, or one a lane.
         """
-        levels = np.broadcast_to(threshold, self.is_open.shape)
+        levels = np.exp(np.broadcast_to(threshold, self.is_open.shape))
         self.peak = self.r.mean(axis=1)
-        clipped = np.maximum(minutes.llr, LEAST)
-        minutes = Minutes(minutes.first, clipped, minutes.sums, minutes.judged)
-        calm = np.flatnonzero(np.all(minutes.judged, axis=1) & ~self.is_open)
-        if len(calm):
-            calm = calm[self._whole(calm, minutes.pick(calm), levels[calm])]
-        busy = np.setdiff1d(np.flatnonzero(np.any(minutes.judged, axis=1)), calm)
+        begin = np.zeros(len(levels), np.int64)
+        end = np.where(self.is_open, 0, minutes.judged.shape[1])
+        alarm = self._walk(minutes, begin, end, levels)
         changes: list[Change] = []
-        if len(busy):
-            for at in range(minutes.llr.shape[2]):
-                changes += self._step(busy, minutes, at, levels)
+        for lane in np.flatnonzero(self.is_open | alarm).tolist():
+            if alarm[lane]:
+                changes.append(self._alarm(lane, minutes.first + int(end[lane]) - 1))
+            changes += self._watch(lane, minutes, int(end[lane]), levels)
+        changes.sort(key=lambda change: change.minute)
         return changes
 
-    def _whole(
-        self, lanes: NDArray[np.int64], minutes: Minutes, levels: NDArray[np.float64]
-    ) -> NDArray[np.bool_]:
-        """Advance those of ``lanes`` that stay below the threshold; tell which did."""
-        total = np.cumsum(minutes.llr, axis=2)
-        before = np.concatenate([np.zeros((*total.shape[:2], 1)), total[:, :, :-1]], axis=2)
-        with np.errstate(over="ignore", invalid="ignore"):
-            r = np.exp(total) * (self.r[lanes, :, None] + np.cumsum(np.exp(-before), axis=2))
-            highest = r.mean(axis=1).max(axis=1)
-        calm: NDArray[np.bool_] = highest < np.exp(levels)
-        if not calm.any():
-            return calm
-        kept = lanes[calm]
-        total, sums = total[calm], minutes.sums[:, calm]
-        self.r[kept] = r[calm, :, -1]
-        self.peak[kept] = np.maximum(self.peak[kept], highest[calm])
-        start = self.cusum[kept]
-        low = np.minimum(np.minimum.accumulate(total, axis=2), -start[:, :, None])
-        walk = total - low
-        self.cusum[kept] = walk[:, :, -1]
-        idle = np.concatenate([start[:, :, None], walk[:, :, :-1]], axis=2) <= 0.0
-        last = idle.shape[2] - 1 - np.argmax(idle[:, :, ::-1], axis=2)
-        moved: NDArray[np.bool_] = np.any(idle, axis=2).astype(bool)
-        self.onset[kept] = np.where(moved, minutes.first + last, self.onset[kept])
-        running = np.cumsum(sums, axis=2)
-        whole = running[:, :, -1].T[:, None, :]
-        upto = np.concatenate([np.zeros((3, len(kept), 1)), running[:, :, :-1]], axis=2)
-        gone = np.stack([np.take_along_axis(part, last, axis=1) for part in upto], axis=2)
-        self.sums[kept] = np.where(moved[:, :, None], whole - gone, self.sums[kept] + whole)
-        return calm
-
-    def _step(
-        self, lanes: NDArray[np.int64], minutes: Minutes, at: int, levels: NDArray[np.float64]
+    def _watch(
+        self, lane: int, minutes: Minutes, at: int, levels: NDArray[np.float64]
     ) -> list[Change]:
-        lanes = lanes[minutes.judged[lanes, at]]
-        if not len(lanes):
-            return []
-        minute = minutes.first + at
-        llr = minutes.llr[lanes, :, at]
-        sums = minutes.sums[:, lanes, at].T
-        with np.errstate(over="ignore"):
-            grown = (1.0 + self.r[lanes]) * np.exp(llr)
-        self.r[lanes] = np.minimum(grown, np.exp(levels[lanes] + HEADROOM)[:, None])
-        idle = self.cusum[lanes] <= 0.0
-        self.onset[lanes] = np.where(idle, minute, self.onset[lanes])
-        kept = np.where(idle[:, :, None], 0.0, self.sums[lanes])
-        self.sums[lanes] = kept + sums[:, None, :]
-        self.cusum[lanes] = np.maximum(self.cusum[lanes] + llr, 0.0)
-        changes = []
-        mean = self.r[lanes].mean(axis=1)
-        self.peak[lanes] = np.maximum(self.peak[lanes], mean)
-        score = np.log(np.maximum(mean, 1.0))
-        for i, lane in enumerate(lanes.tolist()):
-            if self.is_open[lane]:
-                ratio = float(llr[i, self.winner[lane]])
-                if self._recovers(lane, minute, ratio, sums[i], float(score[i])):
-                    changes.append(self._close(lane, minute))
-            elif score[i] >= levels[lane]:
-                changes.append(self.open(lane, minute, float(score[i])))
+        """Take one lane on from a minute, through what closes and opens."""
+        changes: list[Change] = []
+        length = minutes.judged.shape[1]
+        begin = np.zeros(len(levels), np.int64)
+        while at < length:
+            was_open = bool(self.is_open[lane])
+            begin[lane] = at
+            end = begin.copy()
+            end[lane] = at + 1 if was_open else length
+            alarm = self._walk(minutes, begin, end, levels)[lane]
+            at = int(end[lane])
+            minute = minutes.first + at - 1
+            if was_open and minutes.judged[lane, at - 1] and self._recovers(lane, minutes, at - 1):
+                changes.append(self._close(lane, minute))
+            elif alarm and not was_open:
+                changes.append(self._alarm(lane, minute))
         return changes
+
+    def _walk(
+        self,
+        minutes: Minutes,
+        begin: NDArray[np.int64],
+        end: NDArray[np.int64],
+        levels: NDArray[np.float64],
+    ) -> NDArray[np.bool_]:
+        return walk(
+            minutes.first,
+            begin,
+            end,
+            np.ascontiguousarray(minutes.llr),
+            np.ascontiguousarray(minutes.sums),
+            np.ascontiguousarray(minutes.judged),
+            levels,
+            self.r,
+            self.peak,
+            self.cusum,
+            self.onset,
+            self.sums,
+        )
+
+    def _alarm(self, lane: int, minute: int) -> Change:
+        return self.open(lane, minute, self._score(lane))
+
+    def _score(self, lane: int) -> float:
+        return math.log(max(float(self.r[lane].mean()), 1.0))
 
     def open(self, lane: int, minute: int, score: float) -> Change:
         """Open a lane's flag, be it below the threshold: others may share the evidence."""
@@ -229,16 +205,15 @@ class Evidence(LaneArrays):
         self.recovery_sums[lane] = 0.0
         return self._change(lane, minute, None)
 
-    def _recovers(
-        self, lane: int, minute: int, ratio: float, sums: NDArray[np.float64], score: float
-    ) -> bool:
+    def _recovers(self, lane: int, minutes: Minutes, at: int) -> bool:
         """Whether the change is over; what the flag sums stops where the recovery began."""
         if self.recovery[lane] <= 0.0:
-            self.recovery_from[lane] = minute
+            self.recovery_from[lane] = minutes.first + at
             self.flag_sums[lane] += self.recovery_sums[lane]
             self.recovery_sums[lane] = 0.0
-        self.recovery_sums[lane] += sums
-        self.flag_score[lane] = max(float(self.flag_score[lane]), score)
+        self.recovery_sums[lane] += minutes.sums[:, lane, at]
+        self.flag_score[lane] = max(float(self.flag_score[lane]), self._score(lane))
+        ratio = max(float(minutes.llr[lane, self.winner[lane], at]), LEAST)
         self.recovery[lane] = max(float(self.recovery[lane]) - ratio, 0.0)
         return bool(self.recovery[lane] >= RECOVERED)
 

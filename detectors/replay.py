@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from detectors.evidence import LEAST, Evidence, Minutes
+from detectors.evidence import Evidence, Minutes
 from detectors.likelihood import beta_binomial_ratio, negative_binomial_ratio
+from detectors.recursion import LEAST
 from pipeline.model.trace import LawName
 
 if TYPE_CHECKING:

@@ -205,5 +205,7 @@ def names(values: Sequence[str | None], rows: NDArray[np.int64]) -> pa.Dictionar
         if value is not None:
             codes[index] = texts.setdefault(value, len(texts))
     column = codes[rows]
-    indices = pa.array(column, mask=column < 0)
+    # Arrow looks up what stands under a null too when it unifies dictionaries, and an index
+    # of -1 read memory before the first entry: now and then that was nobody's.
+    indices = pa.array(np.maximum(column, 0), mask=column < 0)
     return pa.DictionaryArray.from_arrays(indices, pa.array(list(texts), pa.string())).cast(_NAME)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import multiprocessing
 from collections import Counter
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from pipeline.runtime.spool import Manifest, TaskWriter, finished
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from concurrent.futures import Future
     from pathlib import Path
 
     from connectors.normalise.settings import NormaliseSettings
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 _SCAN_BYTES = 512 * 2**20
 # A worker that starts costs about a second of imports; below this the parent does it all.
 _ALONE_BYTES = 24 * 2**20
+# Tasks a worker has before it: one to work on, one that waits.
+_AHEAD = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,16 +158,20 @@ def parse_all(
 
 
 def _in_workers(tasks: Iterator[Task], workers: int) -> Iterator[Manifest]:
+    """Parse in this process and in others, which take half a second to start."""
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+    with ProcessPoolExecutor(workers - 1, mp_context=context) as pool:
         try:
-            pending = set()
+            pending: set[Future[Manifest]] = set()
             for task in tasks:
-                pending.add(pool.submit(parse_task, task))
-                if len(pending) > 2 * workers:
-                    ready, pending = wait(pending, return_when=FIRST_COMPLETED)
-                    yield from (future.result() for future in ready)
-            for future in pending:
+                if len(pending) < _AHEAD * (workers - 1):
+                    pending.add(pool.submit(parse_task, task))
+                    continue
+                yield parse_task(task)
+                ready = {future for future in pending if future.done()}
+                pending -= ready
+                yield from (future.result() for future in ready)
+            for future in as_completed(pending):
                 yield future.result()
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)

@@ -6,10 +6,12 @@ import json
 import uuid
 from datetime import UTC, datetime
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from connectors.normalise.columns import names
 from connectors.normalise.directory import OPERATIONS, operation_of
 from connectors.normalise.identifiers import fold_id, fold_ids
 from connectors.normalise.outcomes import codes, outcome_of_code, outcome_of_word, read_code
@@ -91,6 +93,14 @@ def test_the_same_user_gets_the_same_number_under_the_same_key_only() -> None:
     assert one.user("adele@contoso.example") != one.user("alex@contoso.example")
     assert 0 < one.user("") < 2**64
     assert not one.revealed
+
+
+def test_under_a_missing_name_stands_an_index_that_may_be_looked_up() -> None:
+    column = names(["fr", None, "de"], np.array([2, 1, 0, 1]))
+    assert column.to_pylist() == ["de", None, "fr", None]
+    indices = np.frombuffer(column.indices.buffers()[1], np.int32)[:4]
+    assert indices.min() >= 0
+    assert indices.max() < len(column.dictionary)
 
 
 def test_networks_are_hashed_by_prefix_and_named_by_site() -> None:
