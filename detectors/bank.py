@@ -37,9 +37,11 @@ if TYPE_CHECKING:
 # Completeness below which a minute shows nothing, and from which it shows all that matters.
 _BLIND: Final = 0.05
 _WHOLE: Final = 0.9
-# Accesses come in bursts, and their drop says the same as the drop of users, later: it is
-# judged against a wider null, so that it confirms rather than raises.
-VOLUME_SETTINGS: Final = DropSettings(unsteady=0.15, novelty=0.7, least_hourly=20.0)
+# Accesses come in bursts of one user's, and their drop says the same as the drop of users: it
+# need not tell a mild one, and what a day of a kind met once says is doubted more.
+VOLUME_SETTINGS: Final = DropSettings(
+    remains=(0.3, 0.02), bursts=4.0, spare=0.0, novelty=0.7, least_hourly=20.0
+)
 
 
 @dataclass(frozen=True, slots=True)

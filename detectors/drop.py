@@ -31,8 +31,10 @@ class DropSettings:
 
     Attributes:
         remains: alternatives, as the share of the expected count that remains.
-        unsteady: relative standard deviation by which the level may be off within half an
-            hour beyond what was learned.
+        bursts: variance over mean of an hour's count, until the lane has shown its own.
+        spare: nats by which alarms may come below the level asked for. What is not known of
+            a level and of a season is priced in full, so that lanes of people who come and
+            go on their own rise 0.3 to 0.6 times as often as promised without it.
         novelty: relative standard deviation of a whole day of a kind met once.
         warm_hours: hours learned before the lane is judged: a whole week.
         least_hourly: mean usual count an hour over the busier half of the week below which
@@ -45,7 +47,8 @@ class DropSettings:
     """
 
     remains: tuple[float, ...] = (0.68, 0.3, 0.02)
-    unsteady: float = 0.0
+    bursts: float = 1.5
+    spare: float = 0.6
     novelty: float = 0.35
     warm_hours: float = 168.0
     least_hourly: float = 3.0
@@ -132,6 +135,10 @@ class DropLanes:
         warm: NDArray[np.bool_] = busy & (self.baseline.hours >= self.settings.warm_hours)
         return warm
 
+    def phi(self) -> NDArray[np.float64]:
+        """Variance of a count over its mean, shape (lanes,)."""
+        return self.spread.phi(self.settings.bursts)
+
     def usual(self, minute: int, count: int) -> NDArray[np.float64]:
         """Usual counts of ``count`` minutes of one hour, without the common factor."""
         return self._usual_of(minute // 60).minutes[:, minute % 60 : minute % 60 + count]
@@ -139,7 +146,7 @@ class DropLanes:
     def _usual_of(self, hour: int) -> Usual:
         """What is usual in an hour, worked out once."""
         if self._usual is None or self._usual[0] != hour:
-            self._usual = hour, self.baseline.usual(hour, self.spread)
+            self._usual = hour, self.baseline.usual(hour, self.phi(), self.spread.level())
         return self._usual[1]
 
     def advance(
@@ -173,11 +180,12 @@ class DropLanes:
                 others=others,
                 others_usual=others_usual,
                 judged=self.warm()[:, None] & (completeness >= self.settings.least_completeness),
-                phi=self.spread.phi(self._usual_of(hour).hourly),
+                phi=self.phi(),
                 spread=self.spread.level() + self._unsure(hour, 1.0),
+                slope=self._usual_of(hour).slope,
                 wander=self.spread.wander() + self._unsure(hour, 1.0 / 45.0),
             ),
-            np.broadcast_to(threshold, self.lanes),
+            np.broadcast_to(threshold, self.lanes) - self.settings.spare,
         )
         self._blind |= (completeness < 0.5).any(axis=1)
         self._counts.append(counts)
@@ -235,8 +243,9 @@ class DropLanes:
         """
         usual, settings = self._usual_of(hour), self.settings
         days = 1.0 if share == 1.0 else share / 8.0
-        hours = (usual.unsure + np.square(settings.unsteady)) * share
-        unsure: NDArray[np.float64] = hours + np.square(settings.novelty) * usual.novel * days
+        unsure: NDArray[np.float64] = (
+            usual.unsure * share + np.square(settings.novelty) * usual.novel * days
+        )
         return unsure
 
     def expected(self) -> NDArray[np.float64]:
@@ -260,7 +269,7 @@ class DropLanes:
         learns &= ~self._blind
         take = self.baseline.learn(self.hour, counts, expected, plain, common, learns)
         self._usual = None
-        self.spread.learn(counts, expected, take)
+        self.spread.learn(counts, expected, take, self.settings.bursts)
         self._counts, self._expected, self._common = [], [], []
         self._blind = np.zeros(self.lanes, bool)
 

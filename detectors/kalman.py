@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from detectors.evidence import LEAST
+from detectors.recursion import LEAST
 from pipeline.compiled import compiler
 
 if TYPE_CHECKING:
@@ -29,6 +29,9 @@ COMMON_WANDER: Final = 0.08**2 * 2.0 / 120.0
 # A holiday is not forgotten: the pull back to 1 fades where the level is further away.
 REACH: Final = 0.2
 OTHERS_PHI: Final = 2.0
+# All people of a tenant may come so many hours sooner or later: on a holiday, or when the
+# clocks change.
+LATE: Final = 0.5
 # By night siblings are asleep and cannot tell that a holiday has begun: below a fifth of
 # their busiest hour of late the level may move by a third in six hours, unseen.
 ASLEEP: Final = 0.2
@@ -47,6 +50,7 @@ AMISS: Final = -2.0
 # an hour.
 APART: Final = 0.3
 HALF_HOUR: Final = 30.0
+HOUR: Final = 60.0
 
 _compiled: Final = compiler([Path(__file__)])
 
@@ -57,6 +61,7 @@ def _ask_siblings(
     usual: float,
     busiest: float,
     keep: float,
+    slope: float,
     state: tuple[float, float, float, float, float],
 ) -> tuple[float, float, float, float, float, float]:
     """Common, surprise, p_common, p_both, p_level, and the factor of the lane's own level."""
@@ -67,6 +72,7 @@ def _ask_siblings(
     common += (1.0 - COMMON_KEEP) * away * np.exp(-((away / REACH) ** 2))
     p_common = COMMON_KEEP**2 * p_common
     p_common += COMMON_WANDER * (1.0 + HASTE * max(surprise**2 - RUN, 0.0))
+    p_common += (LATE * slope) ** 2 / HOUR
     p_common += NIGHT_WANDER * max(1.0 - usual / (ASLEEP * busiest), 0.0)
     p_both *= COMMON_KEEP * keep
     p_level += (APART * away / (common + 0.1)) ** 2 / HALF_HOUR
@@ -87,7 +93,7 @@ def _ask_siblings(
 def follow(
     counts_of: tuple[Floats, Floats, Floats, Floats],
     judged: Bools,
-    spreads_of: tuple[Floats, Floats, Floats],
+    spreads_of: tuple[Floats, Floats, Floats, Floats],
     remains: Floats,
     r: Floats,
     state: tuple[Floats, Floats, Floats, Floats, Floats, Floats, Floats],
@@ -102,7 +108,7 @@ def follow(
         counts_of: usual counts, counts, those of the siblings, usual ones of the siblings,
             shape (lanes, minutes).
         judged: which minutes count, same shape.
-        spreads_of: phi, spread and wander, shape (lanes,).
+        spreads_of: phi, spread, wander and slope, shape (lanes,).
         remains: share that remains under each alternative.
         r: Shiryaev-Roberts statistics, shape (lanes, alternatives).
         state: busiest, common, surprise, level, p_common, p_both and p_level, shape (lanes,).
@@ -127,6 +133,7 @@ def follow(
                 siblings_usual[lane, at],
                 busiest,
                 keep,
+                spreads_of[3][lane],
                 (common, surprise, p_common, p_both, keep2 * p_level + wander),
             )
             level = (keep * level + 1.0 - keep) * step

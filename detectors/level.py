@@ -49,6 +49,7 @@ class Hour:
         phi: variance of a count over its mean, shape (lanes,).
         spread: relative variance of the lane's own level at rest, shape (lanes,).
         wander: relative variance that a minute adds to it, shape (lanes,).
+        slope: relative change of the usual counts in an hour, shape (lanes,).
     """
 
     usual: NDArray[np.float64]
@@ -59,6 +60,7 @@ class Hour:
     phi: NDArray[np.float64]
     spread: NDArray[np.float64]
     wander: NDArray[np.float64]
+    slope: NDArray[np.float64]
 
     def pick(self, lanes: NDArray[np.int64], span: slice) -> Hour:
         """The same for some lanes and minutes."""
@@ -71,6 +73,7 @@ class Hour:
             self.phi[lanes],
             self.spread[lanes],
             self.wander[lanes],
+            self.slope[lanes],
         )
 
 
@@ -166,7 +169,7 @@ class LevelFilter(LaneArrays):
         follow(
             (hour.usual, hour.counts, hour.others, hour.others_usual),
             hour.judged,
-            (hour.phi, hour.spread, hour.wander),
+            (hour.phi, hour.spread, hour.wander, hour.slope),
             remains,
             r.copy(),
             (

@@ -27,7 +27,7 @@ def detectable(bank: TenantBank) -> dict[tuple[Service, Client], float]:
     out: dict[tuple[Service, Client], float] = {}
     lanes = bank.lanes("users")
     usual = _busy(bank)
-    phi, noise = bank.users.spread.phi(), bank.users.spread.level()
+    phi, noise = bank.users.phi(), bank.users.spread.level()
     for at, lane in enumerate(lanes):
         if not bank.users.warm()[at]:
             out.setdefault((lane.cell.service, lane.cell.client), 1.0)

@@ -24,8 +24,6 @@ from detectors.arrays import LaneArrays
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from detectors.spread import Spread
-
 WEEK: Final = 168
 _DAYS: Final = 7
 _FADE_A_WEEK: Final = 0.7
@@ -53,12 +51,14 @@ class Usual:
         hourly: its sum, shape (lanes,).
         unsure: relative variance of the hour's expectation, shape (lanes,): it rests on few
             users, and people come a little sooner or later.
+        slope: relative change of the expectation in an hour, shape (lanes,).
         novel: 1 over the square of the days it rests on: one Sunday says little about the next.
     """
 
     minutes: NDArray[np.float64]
     hourly: NDArray[np.float64]
     unsure: NDArray[np.float64]
+    slope: NDArray[np.float64]
     novel: NDArray[np.float64]
 
 
@@ -77,13 +77,12 @@ class SeasonBaseline(LaneArrays):
         week = np.zeros((0, WEEK))
         return cls(week.copy(), week.copy(), np.zeros(0), np.zeros(0))
 
-    def usual(self, hour: int, spread: Spread) -> Usual:
+    def usual(self, hour: int, phi: NDArray[np.float64], level: NDArray[np.float64]) -> Usual:
         """The expectation of an hour, level included, without the common factor.
 
         A parabola through the middle of the neighbouring hours at either edge that keeps the
-        hour's sum.
+        hour's sum. ``phi`` and ``level`` are those of :class:`detectors.spread.Spread`.
         """
-        phi, level = spread.phi(), spread.level()
         rates, doubts = zip(*(self._rate(hour + d, phi, level) for d in (-1, 0, 1)), strict=True)
         before, here, after = (r * np.exp(self.log_level) for r in rates)
         begin, end = (before + here) / 2.0, (here + after) / 2.0
@@ -97,7 +96,7 @@ class SeasonBaseline(LaneArrays):
         slope = np.log((after + 1.0) / (before + 1.0)) / 2.0
         few, novel = doubts[1]
         unsure = few + (_LATE * slope) ** 2
-        return Usual(np.maximum(minutes, lowest) / 60.0, here, unsure, novel)
+        return Usual(np.maximum(minutes, lowest) / 60.0, here, unsure, slope, novel)
 
     def _rate(
         self, hour: int, phi: NDArray[np.float64], level: NDArray[np.float64]

@@ -3,15 +3,16 @@
 Three figures a lane, each a mean of what calm hours showed and of a prior, faded with a
 half-life of a week:
 
-* ``phi``, variance over mean of a minute's count. From differences of neighbouring minutes,
-  which a slow level cancels from (von Neumann 1941).
+* ``phi``, variance over mean of a count, in minutes or in hours, whichever is more. In
+  minutes from differences of neighbours, which a slow level cancels from (von Neumann 1941);
+  in hours, where one user's bursts add up, from whole hours, less the level.
 * ``wander``, relative variance that the level gains a minute. From the difference between
   the two halves of an hour, less what counting explains: for an autoregression of 90 minutes
   its variance is 16 times the wander of one, for a random walk 20 times.
 * ``level``, relative variance of the level at rest. From whole hours, less counting.
 
-An hour counts by what it can tell: (x / (1 + x))^2, x the variance looked for over that of
-counting; an hour of few users counts next to nothing.
+An hour counts by what it can tell: (x / (1 + x))^2, x the variance looked for over the
+other one; an hour of few users tells of bursts, one of many of the level.
 """
 
 from __future__ import annotations
@@ -32,22 +33,14 @@ _LEVEL_PRIOR: Final = 0.08**2
 _WANDER_PRIOR: Final = _LEVEL_PRIOR * 2.0 / 90.0
 _PRIOR_HOURS: Final = 24.0
 _HALVES: Final = 16.0
-# Half hours of fewer users than this tell of bursts, of more of the level.
-_MANY: Final = 100.0
-_BURST_PRIOR_WEIGHT: Final = 10.0  # hours
 _FORGET: Final = 0.5 ** (1 / 168)
 # Winsorising at 3 standard deviations.
 _OUTLIER: Final = 9.0
-# Where few users are expected an hour, they come and go together: until the lane has shown
-# its own, such hours are taken to have twice the variance of a Poisson count.
-_FEW: Final = 15.0
-_LOW_PRIOR: Final = 2.0
-_LOW_PRIOR_WEIGHT: Final = 60.0
 
 
 @dataclass(slots=True)
 class Spread(LaneArrays):
-    """Sums behind the three figures, and of quiet hours; arrays of shape (lanes,)."""
+    """Sums behind the three figures; arrays of shape (lanes,)."""
 
     minute_excess: NDArray[np.float64]
     minute_mean: NDArray[np.float64]
@@ -57,33 +50,23 @@ class Spread(LaneArrays):
     half_hours: NDArray[np.float64]
     hour_excess: NDArray[np.float64]
     hour_hours: NDArray[np.float64]
-    low_excess: NDArray[np.float64]
-    low_mean: NDArray[np.float64]
 
     @classmethod
     def empty(cls) -> Spread:
         """No lane yet."""
-        return cls(*(np.zeros(0) for _ in range(10)))
+        return cls(*(np.zeros(0) for _ in range(8)))
 
-    def phi(self, hourly: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
-        """Variance of a count over its mean, at least 1.05.
+    def phi(self, bursts: float) -> NDArray[np.float64]:
+        """Variance of a count over its mean, of minutes or of hours, whichever is more.
 
-        Where few users are expected ``hourly`` (shape (lanes,)) the spread of such quiet
-        hours is added.
+        ``bursts`` is that of hours, until the lane has shown its own.
         """
-        estimate = (self.minute_excess + _PHI_PRIOR * _PHI_PRIOR_WEIGHT) / (
+        minutes = (self.minute_excess + _PHI_PRIOR * _PHI_PRIOR_WEIGHT) / (
             self.minute_mean + _PHI_PRIOR_WEIGHT
         )
-        bursts = (self.burst_excess + _PHI_PRIOR * _BURST_PRIOR_WEIGHT) / (
-            self.burst_mean + _BURST_PRIOR_WEIGHT
-        )
-        phi: NDArray[np.float64] = np.clip(np.maximum(estimate, bursts), 1.05, 12.0)
-        if hourly is None:
-            return phi
-        low = (self.low_excess + _LOW_PRIOR * _LOW_PRIOR_WEIGHT) / (
-            self.low_mean + _LOW_PRIOR_WEIGHT
-        )
-        return phi + np.maximum(low - phi, 0.0) * (_FEW / (_FEW + hourly)) ** 2
+        hours = (self.burst_excess + bursts * _PRIOR_HOURS) / (self.burst_mean + _PRIOR_HOURS)
+        phi: NDArray[np.float64] = np.clip(np.maximum(minutes, hours), 1.05, 12.0)
+        return phi
 
     def wander(self) -> NDArray[np.float64]:
         """Relative variance that the level gains a minute."""
@@ -100,7 +83,11 @@ class Spread(LaneArrays):
         return np.clip(estimate, 0.02**2, 0.5**2)
 
     def learn(
-        self, counts: NDArray[np.float64], expected: NDArray[np.float64], take: NDArray[np.float64]
+        self,
+        counts: NDArray[np.float64],
+        expected: NDArray[np.float64],
+        take: NDArray[np.float64],
+        bursts: float,
     ) -> None:
         """Take one finished hour over.
 
@@ -108,7 +95,9 @@ class Spread(LaneArrays):
             counts: observed counts by minute, shape (lanes, minutes).
             expected: expected counts, same shape.
             take: 1 for lanes that learn, 0 for others, shape (lanes,).
+            bursts: as in :meth:`phi`.
         """
+        phi = self.phi(bursts)
         forget = np.where(take > 0, _FORGET, 1.0)
         step = np.diff(counts - expected, axis=1) ** 2 / 2.0
         pair = (expected[:, 1:] + expected[:, :-1]) / 2.0
@@ -119,25 +108,18 @@ class Spread(LaneArrays):
         first, second = expected[:, :half].sum(axis=1), expected[:, half:].sum(axis=1)
         ratio = counts[:, :half].sum(axis=1) / np.maximum(first, 1e-9)
         ratio -= counts[:, half:].sum(axis=1) / np.maximum(second, 1e-9)
-        noise = self.phi() * (1.0 / np.maximum(first, 1e-9) + 1.0 / np.maximum(second, 1e-9))
-        phi = self.phi()
-        both = 1.0 / (1.0 / np.maximum(first, 1e-9) + 1.0 / np.maximum(second, 1e-9))
-        few = take * both / (both + _MANY) * (both < _MANY)
-        burst = np.minimum((ratio**2 - _WANDER_PRIOR * _HALVES) * both, _OUTLIER * phi)
-        self.burst_excess = self.burst_excess * forget + burst * few
-        self.burst_mean = self.burst_mean * forget + few
+        noise = phi * (1.0 / np.maximum(first, 1e-9) + 1.0 / np.maximum(second, 1e-9))
         usual = self.wander() * _HALVES
         weight = (usual / (usual + noise)) ** 2 * take
         excess = np.minimum(ratio**2, _OUTLIER * (usual + noise)) - noise
         self.half_excess = self.half_excess * forget + excess * weight
         self.half_hours = self.half_hours * forget + weight
         total, mean = counts.sum(axis=1), np.maximum(expected.sum(axis=1), 1e-9)
-        noise, usual = self.phi() / mean, self.level()
+        noise, usual = phi / mean, self.level()
+        off = np.minimum((total / mean - 1.0) ** 2, _OUTLIER * (usual + noise))
         weight = (usual / (usual + noise)) ** 2 * take
-        excess = np.minimum((total / mean - 1.0) ** 2, _OUTLIER * (usual + noise)) - noise
-        self.hour_excess = self.hour_excess * forget + excess * weight
+        self.hour_excess = self.hour_excess * forget + (off - noise) * weight
         self.hour_hours = self.hour_hours * forget + weight
-        quiet = take * (mean < _FEW)
-        residual = np.minimum((total - mean) ** 2, 25.0 * (mean + 1.0))
-        self.low_excess = self.low_excess * forget + residual * quiet
-        self.low_mean = self.low_mean * forget + mean * quiet
+        weight = (noise / (usual + noise)) ** 2 * mean / (mean + 1.0) * take
+        self.burst_excess = self.burst_excess * forget + (off - usual) * mean * weight
+        self.burst_mean = self.burst_mean * forget + weight

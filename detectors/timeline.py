@@ -65,7 +65,7 @@ class Timeline:
     ) -> None:
         """Add the hour that ``drop`` was told last: users or accesses against the expectation."""
         mean = drop.expected()
-        spread = _BAND * np.sqrt(drop.spread.phi() * mean + drop.spread.level() * mean**2)
+        spread = _BAND * np.sqrt(drop.phi() * mean + drop.spread.level() * mean**2)
         warm = drop.warm()
         mean = np.where(warm, mean, np.nan)
         self._add(lanes, minute, counts.sum(axis=1), mean, spread, completeness.mean(axis=1))
