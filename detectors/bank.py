@@ -164,6 +164,7 @@ class TenantBank:
         minute = hour.minute
         counts = hour.counts("users", "newly_active")
         complete = hour.completeness("users")
+        self.users.enter(minute // MINUTES)
         usual = self.users.usual(minute, MINUTES) * complete
         follows = self.users.baseline.follows()[:, None]
         judged = (complete >= _WHOLE) & self.users.warm()[:, None] & follows

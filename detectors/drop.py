@@ -9,11 +9,11 @@ import numpy as np
 
 from detectors.evidence import Change, Evidence, Minutes
 from detectors.gate import LearningGate
-from detectors.law import Judgement, Law
-from detectors.level import Hour, LevelFilter, Told
+from detectors.judged import Judged
+from detectors.law import Judgement
+from detectors.level import Hour, LevelFilter
 from detectors.season import SeasonBaseline, Usual
 from detectors.spread import Spread
-from pipeline.model.trace import LawName
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,34 +56,6 @@ class DropSettings:
     quiet_common: float = 0.6
     freeze_hours: float = 240.0
     doubt_hours: float = 24.0
-
-
-@dataclass(slots=True)
-class _Judged:
-    """The laws of some minutes, what they rest on and what they led to."""
-
-    law: Law
-    llr: NDArray[np.float64]
-    common: NDArray[np.float64]
-    expected: NDArray[np.float64]
-    changes: list[Change]
-
-    @classmethod
-    def empty(cls, lanes: int, alternatives: int, minutes: int) -> _Judged:
-        narrow, wide = (lanes, minutes), (lanes, alternatives, minutes)
-        law = Law(LawName.NEGATIVE_BINOMIAL, np.zeros(narrow), np.zeros(wide), np.ones(narrow))
-        return cls(law, np.zeros(wide), np.ones(narrow), np.zeros(narrow), [])
-
-    def take(
-        self, lanes: NDArray[np.int64], span: slice, told: Told, expected: NDArray[np.float64]
-    ) -> None:
-        """Write down what some lanes were told in some minutes."""
-        self.law.null[lanes, span] = told.null
-        self.law.alternatives[lanes, :, span] = told.alternatives
-        self.law.spread[lanes, span] = told.spread
-        self.llr[lanes, :, span] = told.llr
-        self.common[lanes, span] = told.common
-        self.expected[lanes, span] = expected
 
 
 class DropLanes:
@@ -139,6 +111,12 @@ class DropLanes:
         """Variance of a count over its mean, shape (lanes,)."""
         return self.spread.phi(self.settings.bursts)
 
+    def enter(self, hour: int) -> None:
+        """Close the hour before if ``hour`` is a new one; ``advance`` does so by itself."""
+        if self.hour is not None and hour != self.hour:
+            self.fold()
+        self.hour = hour
+
     def usual(self, minute: int, count: int) -> NDArray[np.float64]:
         """Usual counts of ``count`` minutes of one hour, without the common factor."""
         return self._usual_of(minute // 60).minutes[:, minute % 60 : minute % 60 + count]
@@ -169,9 +147,7 @@ class DropLanes:
             threshold: alarm level of the score: one for all, or shape (lanes,).
         """
         hour = minute // 60
-        if self.hour is not None and hour != self.hour:
-            self.fold()
-        self.hour = hour
+        self.enter(hour)
         told = self._judge(
             minute,
             Hour(
@@ -193,14 +169,14 @@ class DropLanes:
         self._expected.append(told.expected)
         return told.changes
 
-    def _judge(self, minute: int, hour: Hour, levels: NDArray[np.float64]) -> _Judged:
+    def _judge(self, minute: int, hour: Hour, levels: NDArray[np.float64]) -> Judged:
         """Hold the counts against their laws.
 
         All lanes take their minutes at once; one whose flag turns is taken back, goes as far
         as the turn, and on from there as what it is then.
         """
         lanes, minutes = hour.counts.shape
-        judged = _Judged.empty(lanes, len(self.settings.remains), minutes)
+        judged = Judged.empty(lanes, len(self.settings.remains), minutes)
         before = self.evidence.r.copy(), self.evidence.cusum.copy()
         pending = [(np.arange(lanes), 0, minutes)]
         while pending:

@@ -28,8 +28,10 @@ WEEK: Final = 168
 _DAYS: Final = 7
 _FADE_A_WEEK: Final = 0.7
 _LEVEL_HALF_LIFE: Final = 24.0  # hours with traffic
-# Two days are compared over the hours from two before to two after.
+# Two days are compared over the hours from two before to two after; for the hour before,
+# this one and the next; on this day and the six others.
 _AROUND: Final = np.arange(-2, 3)
+_SLOTS: Final = np.arange(-1, 2)[:, None, None] + 24 * np.arange(_DAYS)[:, None] + _AROUND
 # A day pools with weight exp(-1.5 (D - 1)), D the mean squared difference in units of its
 # variance; five hours in a row tell as much as three apart would.
 _UNLIKE: Final = 1.5
@@ -83,8 +85,8 @@ class SeasonBaseline(LaneArrays):
         A parabola through the middle of the neighbouring hours at either edge that keeps the
         hour's sum. ``phi`` and ``level`` are those of :class:`detectors.spread.Spread`.
         """
-        rates, doubts = zip(*(self._rate(hour + d, phi, level) for d in (-1, 0, 1)), strict=True)
-        before, here, after = (r * np.exp(self.log_level) for r in rates)
+        rates, met = self._rates(hour, phi, level)
+        before, here, after = (rates * np.exp(self.log_level)[:, None]).T
         begin, end = (before + here) / 2.0, (here + after) / 2.0
         at = (np.arange(60) + 0.5) / 60.0
         minutes = (
@@ -94,32 +96,34 @@ class SeasonBaseline(LaneArrays):
         )
         lowest = np.minimum(np.minimum(begin, end), here)[:, None] / 2.0
         slope = np.log((after + 1.0) / (before + 1.0)) / 2.0
-        few, novel = doubts[1]
-        unsure = few + (_LATE * slope) ** 2
+        few = phi / ((rates[:, 1] + 1.0) * np.maximum(met, 0.3))
+        unsure = np.minimum(few, 0.5) + (_LATE * slope) ** 2
+        novel = np.maximum(met, 1.0) ** -2.0
         return Usual(np.maximum(minutes, lowest) / 60.0, here, unsure, slope, novel)
 
-    def _rate(
+    def _rates(
         self, hour: int, phi: NDArray[np.float64], level: NDArray[np.float64]
-    ) -> tuple[NDArray[np.float64], tuple[NDArray[np.float64], NDArray[np.float64]]]:
-        """Users of an hour of the week at level 1, and their relative variance."""
-        # Axes: lanes, days from this one on, hours around.
-        slots = (hour + _AROUND[None, :] + 24 * np.arange(_DAYS)[:, None]) % WEEK
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Users of the hour before, this one and the next at level 1; days met at this one.
+
+        Shapes (lanes, 3) and (lanes,).
+        """
+        # Axes: lanes, the three hours, days from this one on, hours around.
+        slots = (hour + _SLOTS) % WEEK
         seen = self.seen[:, slots]
         mean = self.total[:, slots] / np.maximum(seen, 1e-9)
-        one = level[:, None, None] * mean**2 + (phi[:, None, None] * mean + 1.0)
+        one = level[:, None, None, None] * mean**2 + (phi[:, None, None, None] * mean + 1.0)
         noise = one / np.maximum(seen, 1e-3)
-        apart = (mean - mean[:, :1]) ** 2 / (noise + noise[:, :1])
-        both = (seen > 0.0) & (seen[:, :1] > 0.0)
-        unlike = np.where(both, apart, 0.0).sum(axis=2) / np.maximum(both.sum(axis=2), 1)
+        apart = (mean - mean[:, :, :1]) ** 2 / (noise + noise[:, :, :1])
+        both = (seen > 0.0) & (seen[:, :, :1] > 0.0)
+        unlike = np.where(both, apart, 0.0).sum(axis=3) / np.maximum(both.sum(axis=3), 1)
         alike = np.exp(-_UNLIKE * np.maximum(unlike - 1.0, 0.0))
-        kind = _KIND_OF_DAY[slots[:, 2] // 24]
-        calendar = np.where(kind == kind[0], 1.0, _OTHER_KIND)
-        weight = np.where(seen[:, :1, 2] > 0.0, alike * calendar, calendar) * seen[:, :, 2]
-        met = np.maximum(weight.sum(axis=1), 1e-9)
-        rate = (weight * mean[:, :, 2]).sum(axis=1) / met
-        few = phi / ((rate + 1.0) * np.maximum(met, 0.3))
-        novel = np.maximum(met, 1.0) ** -2.0
-        return rate, (np.minimum(few, 0.5), novel)
+        kind = _KIND_OF_DAY[slots[:, :, 2] // 24]
+        calendar = np.where(kind == kind[:, :1], 1.0, _OTHER_KIND)
+        known = seen[:, :, :1, 2] > 0.0
+        weight = np.where(known, alike * calendar, calendar) * seen[:, :, :, 2]
+        met = np.maximum(weight.sum(axis=2), 1e-9)
+        return (weight * mean[:, :, :, 2]).sum(axis=2) / met, met[:, 1]
 
     def follows(self) -> NDArray[np.bool_]:
         """Which lanes follow people's day: quiet hours hold less than half of busy ones.
