@@ -109,8 +109,9 @@ def test_a_drifting_level_is_no_drop_and_a_third_less_is():
     assert len(quiet) <= 2  # promised: one in 30 days a lane, of 84
 
 
-def test_siblings_tell_a_holiday_from_an_outage():
-    rng = np.random.default_rng(6)
+@pytest.mark.parametrize("seed", [6, 10, 13])
+def test_siblings_tell_a_holiday_from_an_outage(seed):
+    rng = np.random.default_rng(seed)
     mean = np.stack([week_of(3, users) for users in (20.0, 10.0, 10.0, 10.0)])
     holiday = slice(15 * DAY, 16 * DAY)
     night = mean.min(axis=1, keepdims=True)
@@ -218,3 +219,20 @@ def test_bursts_of_single_users_are_learned_from_hours_and_the_level_is_not_take
     bursty_phi, steady_phi = spread.phi(1.5)
     assert 4.0 < bursty_phi < 6.5
     assert steady_phi < 1.8
+
+
+def test_minutes_that_are_not_seen_are_neither_judged_nor_learned():
+    rng = np.random.default_rng(10)
+    lanes, _ = run(rng.poisson(week_of(2, 20.0))[None, : 8 * DAY + 12 * 60].astype(float))
+    start, silent = 8 * DAY + 12 * 60, np.zeros((1, 60))
+    lanes.enter((MINUTE + start) // 60)
+    before = lanes.snapshot()
+    for completeness in (0.0, 0.3):
+        blind = np.full((1, 60), completeness)
+        assert not lanes.advance(MINUTE + start, silent, silent, silent, blind, 10.67)
+        lanes.enter((MINUTE + start) // 60 + 1)
+        start += 60
+    after = lanes.snapshot()
+    for part in ("evidence", "spread"):
+        assert {**after[part], "peak": None} == {**before[part], "peak": None}
+    assert after["baseline"] == before["baseline"]
