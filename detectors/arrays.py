@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from numpy.typing import NDArray
 
 
 class LaneArrays:
@@ -23,6 +25,16 @@ class LaneArrays:
             if len(old) < lanes:
                 more = np.zeros((lanes - len(old), *old.shape[1:]), old.dtype)
                 setattr(self, item.name, np.concatenate([old, more]))
+
+    def take(self, lanes: NDArray[np.int64]) -> Self:
+        """A copy of some rows."""
+        rows = (getattr(self, item.name)[lanes] for item in fields(self))  # type: ignore[arg-type] # every subclass is a dataclass
+        return type(self)(*rows)
+
+    def put(self, lanes: NDArray[np.int64], rows: Self) -> None:
+        """Write rows back to where :meth:`take` took them from."""
+        for item in fields(self):  # type: ignore[arg-type] # every subclass is a dataclass
+            getattr(self, item.name)[lanes] = getattr(rows, item.name)
 
     def snapshot(self) -> dict[str, Any]:
         """All arrays as lists of plain numbers."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from detectors.budget import JOINT_SHARE, threshold
-from detectors.common import CommonFactor
+from detectors.common import Siblings
 from detectors.drop import DropLanes, DropSettings
 from detectors.failure import FailureLanes, FailureSettings
 from detectors.flags import flag_of
@@ -37,9 +37,11 @@ if TYPE_CHECKING:
 # Completeness below which a minute shows nothing, and from which it shows all that matters.
 _BLIND: Final = 0.05
 _WHOLE: Final = 0.9
-# Accesses come in bursts, and their drop says the same as the drop of users, later: it is
-# judged against a wider null, so that it confirms rather than raises.
-VOLUME_SETTINGS: Final = DropSettings(slack_sd=3.0, slack_range=(0.25, 0.6), least_hourly=20.0)
+# Accesses come in bursts of one user's, and their drop says the same as the drop of users: it
+# need not tell a mild one, and what a day of a kind met once says is doubted more.
+VOLUME_SETTINGS: Final = DropSettings(
+    remains=(0.3, 0.02), bursts=4.0, spare=0.0, novelty=0.7, least_hourly=20.0
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ class TenantBank:
         self.volume = DropLanes(replace(VOLUME_SETTINGS, warm_hours=settings.warm_hours))
         self.moves = Moves(ShiftSettings(warm_hours=settings.warm_hours))
         self.together = Together()
-        self.common = CommonFactor.empty()
+        self.siblings = Siblings.empty()
         self.timeline = Timeline(tenant)
         self.trace = Trace()
         self.roster = Roster(settings.family_of_code)
@@ -126,7 +128,7 @@ class TenantBank:
         self.moves.watch([lane.cell.client for lane in self.lanes("shifts")])
         for name, part in self._parts().items():
             part.grow(len(self.lanes(name)))
-        self.common.grow(self.users.lanes)
+        self.siblings.grow(self.users.lanes)
 
     def _hour(self, hour: Hour, seen: Mapping[int, Sighting]) -> None:
         level = self.threshold()
@@ -162,20 +164,27 @@ class TenantBank:
         minute = hour.minute
         counts = hour.counts("users", "newly_active")
         complete = hour.completeness("users")
-        usual = self.users.usual(minute, MINUTES)
+        self.users.enter(minute // MINUTES)
+        usual = self.users.usual(minute, MINUTES) * complete
         follows = self.users.baseline.follows()[:, None]
         judged = (complete >= _WHOLE) & self.users.warm()[:, None] & follows
-        factor = self.common.advance(counts, usual, judged, self.users.evidence.is_open)
+        flagged = self.users.evidence.is_open
+        clients = [lane.cell.client for lane in self.lanes("users")]
+        _, kin = np.unique(clients, return_inverse=True)
+        others = np.stack(self.siblings.advance(counts, usual, judged, flagged, kin))
+        # The last row is of nobody, for lanes without a lane of users.
+        others = np.pad(others, ((0, 0), (0, 1), (0, 0)))
         for name, part, values in (
             ("users", self.users, counts),
             ("volume", self.volume, hour.counts("volume", "weight")),
         ):
             complete = hour.completeness(name)
-            common = np.where(part.baseline.follows()[:, None], factor, np.ones_like(values))
-            usual = part.usual(minute, MINUTES)
-            changes = part.advance(minute, values, common, complete, level)
+            index = self.roster["users"].index
+            mine = others[:, [index.get(lane.cell, -1) for lane in self.lanes(name)]]
+            mine *= part.baseline.follows()[:, None]
+            changes = part.advance(minute, values, mine[0], mine[1], complete, level)
             self._write(name, hour, changes, complete)
-            self.timeline.levels(self.lanes(name), minute, values, usual * common, complete, part)
+            self.timeline.levels(self.lanes(name), minute, values, complete, part)
 
     def _shifts(self, hour: Hour, level: float, seen: Sighting, *, hold: bool) -> None:
         complete = hour.completeness("shifts")

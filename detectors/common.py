@@ -1,4 +1,11 @@
-"""What all clients of a tenant do together: the common factor of the drop signals."""
+"""What the other clients of a tenant do in the same minutes, for each client.
+
+A holiday, a late Monday or a clock change moves all clients of a tenant, an outage does not.
+Each lane is therefore told the sums of its siblings, observed and usual, without itself. Of
+the siblings only the central ones speak: ranked by how far they are from their usual, those
+between 40 and 85 % of the weight, so that an outage of up to two fifths of the other
+traffic does not pull the sums down with it.
+"""
 
 from __future__ import annotations
 
@@ -12,34 +19,28 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-# Which siblings behave as most do is read off one hour.
+# Ranks are read off the last hour, anew every quarter of an hour.
 _RANKED: Final = 60
-# How far they are from their usual is read off the last 20 minutes, leaning to the last
-# hour by 10 expected users, which leans to the last four hours, which lean to 1: a sudden
-# change by day is followed at once, a slow one at night too.
-_LOOK_BACKS: Final = (240, 60, 20)
-_LEAN: Final = 10.0
-_LONGEST: Final = max(_LOOK_BACKS)
-# Siblings between these shares of the weight, from the most fallen to the most risen: a
-# drop of up to two fifths of the tenant's traffic does not pull the factor down with it.
-_CENTRE: Final = (0.40, 0.85)
-# A lane need not follow its siblings up: machines that poll all day do not.
-_HIGHEST: Final = 1.25
+_STEP: Final = 15
+_CENTRE: Final = 0.6
+_PHI: Final = 2.0
+_SPREAD: Final = 0.1
+_FAR: Final = 3.0
 # Flagged lanes are no reference, unless less than this share of the traffic is left.
 _LEFT: Final = 0.4
 
 
 @dataclass(slots=True)
-class CommonFactor:
-    """Counts and expectations of the last four hours by lane, shape (lanes, 240)."""
+class Siblings:
+    """Counts and expectations of the last hour by lane, shape (lanes, 60)."""
 
     counts: NDArray[np.float64]
     usual: NDArray[np.float64]
 
     @classmethod
-    def empty(cls) -> CommonFactor:
+    def empty(cls) -> Siblings:
         """No lane yet."""
-        return cls(np.zeros((0, _LONGEST)), np.zeros((0, _LONGEST)))
+        return cls(np.zeros((0, _RANKED)), np.zeros((0, _RANKED)))
 
     def grow(self, lanes: int) -> None:
         """Add silent lanes until there are ``lanes``."""
@@ -53,34 +54,40 @@ class CommonFactor:
         usual: NDArray[np.float64],
         judged: NDArray[np.bool_],
         flagged: NDArray[np.bool_],
-    ) -> NDArray[np.float64]:
-        """Observed over usual of the siblings in the weighted centre, by minute.
+        kin: NDArray[np.int64] | None = None,
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Sums over the central siblings of each lane, observed and usual.
 
         Args:
-            counts: observed, shape (lanes, minutes), at most 60 minutes.
-            usual: expected without the factor, same shape.
+            counts: observed in one whole hour, shape (lanes, 60).
+            usual: expected, same shape.
             judged: lanes and minutes that may serve as a reference, same shape.
             flagged: lanes that have fallen already, shape (lanes,).
+            kin: lanes of the same number tell of the same client and are no siblings,
+                shape (lanes,); every lane is a client of its own if not given.
 
         Returns:
-            The factor by minute, shape (minutes,); 1 where no sibling tells.
+            Two arrays of shape (lanes, 60); 0 where no sibling tells.
         """
-        minutes = counts.shape[1]
-        all_counts = np.concatenate([self.counts, np.where(judged, counts, 0.0)], axis=1)
-        all_usual = np.concatenate([self.usual, np.where(judged, usual, 0.0)], axis=1)
-        self.counts = all_counts[:, -_LONGEST:]
-        self.usual = all_usual[:, -_LONGEST:]
-        if self.usual[~flagged].sum() >= _LEFT * self.usual.sum():
-            all_counts, all_usual = all_counts[~flagged], all_usual[~flagged]
-        central = _central(
-            _trailing(all_counts, minutes, _RANKED), _trailing(all_usual, minutes, _RANKED)
-        )
-        factor = np.ones(minutes)
-        for back in _LOOK_BACKS:
-            seen = (_trailing(all_counts, minutes, back) * central).sum(axis=0)
-            mean = (_trailing(all_usual, minutes, back) * central).sum(axis=0)
-            factor = (seen + _LEAN * factor) / (mean + _LEAN)
-        return np.minimum(factor, _HIGHEST)
+        counts, usual = np.where(judged, counts, 0.0), np.where(judged, usual, 0.0)
+        all_counts = np.concatenate([self.counts, counts], axis=1)
+        all_usual = np.concatenate([self.usual, usual], axis=1)
+        self.counts, self.usual = counts, usual
+        kin = np.arange(len(counts)) if kin is None else kin
+        speaks = np.ones(len(counts))
+        if all_usual[~flagged].sum() >= _LEFT * all_usual.sum():
+            speaks = np.where(flagged, 0.0, 1.0)
+        seen, mean = np.empty_like(counts), np.empty_like(usual)
+        for at in range(0, counts.shape[1], _STEP):
+            before, now = slice(at, at + _RANKED), slice(at, at + _STEP)
+            central = _central(
+                all_counts[:, before].sum(axis=1) * speaks,
+                all_usual[:, before].sum(axis=1) * speaks,
+                kin,
+            )
+            seen[:, now] = central @ counts[:, now]
+            mean[:, now] = central @ usual[:, now]
+        return seen, mean
 
     def snapshot(self) -> dict[str, Any]:
         """The state as plain JSON values."""
@@ -88,26 +95,28 @@ class CommonFactor:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take over what :meth:`snapshot` gave."""
-        self.counts = np.array(state["counts"], float).reshape(-1, _LONGEST)
-        self.usual = np.array(state["usual"], float).reshape(-1, _LONGEST)
+        self.counts = np.array(state["counts"], float).reshape(-1, _RANKED)
+        self.usual = np.array(state["usual"], float).reshape(-1, _RANKED)
 
 
-def _trailing(values: NDArray[np.float64], minutes: int, back: int) -> NDArray[np.float64]:
-    """Sums over the ``back`` columns ending at each of the last ``minutes`` columns."""
-    total = np.cumsum(np.pad(values, ((0, 0), (1, 0))), axis=1)
-    ends = np.arange(total.shape[1] - minutes, total.shape[1])
-    result: NDArray[np.float64] = total[:, ends] - total[:, ends - back]
-    return result
-
-
-def _central(seen: NDArray[np.float64], mean: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Lanes whose share of the weight, ranked by seen / mean, lies in the centre."""
+def _central(
+    seen: NDArray[np.float64], mean: NDArray[np.float64], kin: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Weight of the lane of the column as a sibling of the lane of the row, 0..1."""
+    lanes = len(mean)
     ratio = (seen + 1.0) / (mean + 1.0)
-    order = np.argsort(ratio, axis=0, kind="stable")
-    weight = np.take_along_axis(mean, order, axis=0)
-    upper = np.cumsum(weight, axis=0)
-    total = weight.sum(axis=0)
-    inside = (upper > _CENTRE[0] * total) & (upper - weight < _CENTRE[1] * total)
-    central = np.zeros(seen.shape, dtype=bool)
-    np.put_along_axis(central, order, inside, axis=0)
+    order = np.argsort(ratio, kind="stable")
+    ranked = np.where(kin[:, None] == kin[order], 0.0, mean[order])
+    largest = ranked.max(axis=1, keepdims=True)
+    second = np.partition(ranked, -2, axis=1)[:, -2:-1] if lanes > 1 else largest
+    rest = ranked.sum(axis=1, keepdims=True) - largest
+    most = np.where(rest > 0.0, np.maximum(rest / 2.0, second), largest)
+    weight = np.minimum(ranked, most)
+    upper = np.cumsum(weight, axis=1)
+    at = np.argmax(upper >= _CENTRE * upper[:, -1:], axis=1)
+    centre = ratio[order][at][:, None]
+    noise = np.sqrt(_PHI / np.maximum(mean[order] * centre, 1e-9) + _SPREAD**2)
+    inside = np.abs(np.log(ratio[order] / centre)) < _FAR * noise
+    central = np.zeros(inside.shape)
+    central[:, order] = np.where(inside, weight / np.maximum(ranked, 1e-9), 0.0)
     return central

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from detectors.evidence import Change, Evidence, Minutes
 from detectors.gate import LearningGate
-from detectors.law import Judgement, Law
-from detectors.level import LevelBaseline
-from detectors.likelihood import negative_binomial_ratio
-from pipeline.model.trace import LawName
+from detectors.judged import Judged
+from detectors.law import Judgement
+from detectors.level import Hour, LevelFilter
+from detectors.season import SeasonBaseline, Usual
+from detectors.spread import Spread
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
+
+# Where the null is right the score comes to 8 once in 50 hours: doubt costs a lane 2 % of
+# its hours, and no more of the low than of the high ones.
+_SUSPICIOUS: Final = 8.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +31,11 @@ class DropSettings:
 
     Attributes:
         remains: alternatives, as the share of the expected count that remains.
-        slack_sd: the null reaches down by so many standard deviations of the lane's own
-            slow noise, within ``slack_range``: a drop smaller than the usual drift of the
-            lane is no drop.
+        bursts: variance over mean of an hour's count, until the lane has shown its own.
+        spare: nats by which alarms may come below the level asked for. What is not known of
+            a level and of a season is priced in full, so that lanes of people who come and
+            go on their own rise 0.3 to 0.6 times as often as promised without it.
+        novelty: relative standard deviation of a whole day of a kind met once.
         warm_hours: hours learned before the lane is judged: a whole week.
         least_hourly: mean usual count an hour over the busier half of the week below which
             a lane tells too little to be judged.
@@ -39,9 +46,10 @@ class DropSettings:
         doubt_hours: hours a suspicion does.
     """
 
-    remains: tuple[float, ...] = (0.75, 0.5, 0.25, 0.05)
-    slack_sd: float = 2.0
-    slack_range: tuple[float, float] = (0.10, 0.45)
+    remains: tuple[float, ...] = (0.68, 0.3, 0.02)
+    bursts: float = 1.5
+    spare: float = 0.6
+    novelty: float = 0.35
     warm_hours: float = 168.0
     least_hourly: float = 3.0
     least_completeness: float = 0.9
@@ -59,7 +67,9 @@ class DropLanes:
 
     def __init__(self, settings: DropSettings) -> None:
         self.settings = settings
-        self.baseline = LevelBaseline.empty()
+        self.baseline = SeasonBaseline.empty()
+        self.spread = Spread.empty()
+        self.level = LevelFilter.empty(len(settings.remains))
         self.evidence = Evidence.empty(len(settings.remains))
         self.gate = LearningGate.empty()
         self.hour: int | None = None
@@ -70,6 +80,7 @@ class DropLanes:
         self._expected: list[NDArray[np.float64]] = []
         self._common: list[NDArray[np.float64]] = []
         self._blind = np.zeros(0, bool)
+        self._usual: tuple[int, Usual] | None = None
 
     @property
     def lanes(self) -> int:
@@ -79,9 +90,10 @@ class DropLanes:
     def grow(self, lanes: int) -> None:
         """Add cold lanes until there are ``lanes``."""
         more = max(lanes - self.lanes, 0)
-        self.baseline.grow(lanes)
-        self.evidence.grow(lanes)
-        self.gate.grow(lanes)
+        if more:
+            self._usual = None
+        for part in (self.baseline, self.spread, self.level, self.evidence, self.gate):
+            part.grow(lanes)
         self._blind = np.append(self._blind, np.zeros(more, bool))
         pad = ((0, more), (0, 0))
         for parts in (self._counts, self._expected):
@@ -95,41 +107,32 @@ class DropLanes:
         warm: NDArray[np.bool_] = busy & (self.baseline.hours >= self.settings.warm_hours)
         return warm
 
+    def phi(self) -> NDArray[np.float64]:
+        """Variance of a count over its mean, shape (lanes,)."""
+        return self.spread.phi(self.settings.bursts)
+
+    def enter(self, hour: int) -> None:
+        """Close the hour before if ``hour`` is a new one; ``advance`` does so by itself."""
+        if self.hour is not None and hour != self.hour:
+            self.fold()
+        self.hour = hour
+
     def usual(self, minute: int, count: int) -> NDArray[np.float64]:
         """Usual counts of ``count`` minutes of one hour, without the common factor."""
-        return self.baseline.minutes(minute // 60, minute % 60, count)
+        return self._usual_of(minute // 60).minutes[:, minute % 60 : minute % 60 + count]
 
-    def slack(self, hour: int) -> NDArray[np.float64]:
-        """Share by which each lane's null reaches below its expectation in an hour."""
-        drift = np.clip(self.settings.slack_sd * self.baseline.noise(), *self.settings.slack_range)
-        return np.minimum(drift + self.baseline.doubt(hour), 0.8)
-
-    def law(
-        self, minute: int, common: NDArray[np.float64], completeness: NDArray[np.float64]
-    ) -> Law:
-        """What minutes of one hour are held against, from ``minute`` (since 1970) on.
-
-        ``common`` and ``completeness`` as for :meth:`advance`.
-        """
-        hour = minute // 60
-        lowest = self.baseline.lowest(hour, minute % 60, common.shape[1])
-        null = lowest * common * completeness * (1.0 - self.slack(hour))[:, None]
-        alternatives = np.array(self.settings.remains)[None, :, None] * null[:, None, :]
-        phi = self.baseline.phi(self.baseline.hourly(hour))
-        return Law(LawName.NEGATIVE_BINOMIAL, null, alternatives, phi)
-
-    def ratios(self, law: Law, counts: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Log-likelihood ratios, shape (lanes, alternatives, minutes)."""
-        null = law.null[:, None, :]
-        remains = np.array(self.settings.remains)[None, :, None]
-        llr = negative_binomial_ratio(counts[:, None, :], null, remains, law.spread[:, None, None])
-        return np.where(null > 0.0, llr, 0.0)
+    def _usual_of(self, hour: int) -> Usual:
+        """What is usual in an hour, worked out once."""
+        if self._usual is None or self._usual[0] != hour:
+            self._usual = hour, self.baseline.usual(hour, self.phi(), self.spread.level())
+        return self._usual[1]
 
     def advance(
         self,
         minute: int,
         counts: NDArray[np.float64],
-        common: NDArray[np.float64],
+        others: NDArray[np.float64],
+        others_usual: NDArray[np.float64],
         completeness: NDArray[np.float64],
         threshold: float | NDArray[np.float64],
     ) -> list[Change]:
@@ -138,30 +141,93 @@ class DropLanes:
         Args:
             minute: first of the minutes, since 1970; all lie in one hour, in order.
             counts: observed counts, shape (lanes, minutes).
-            common: common factor of the tenant, shape (lanes, minutes).
+            others: sum of the counts of each lane's siblings, shape (lanes, minutes).
+            others_usual: their usual sum, same shape; 0 = nobody to compare with.
             completeness: share of the records that can have arrived, shape (lanes, minutes).
             threshold: alarm level of the score: one for all, or shape (lanes,).
         """
         hour = minute // 60
-        if self.hour is not None and hour != self.hour:
-            self.fold()
-        self.hour = hour
-        expected = self.usual(minute, counts.shape[1]) * common * completeness
-        law = self.law(minute, common, completeness)
-        llr = self.ratios(law, counts)
-        seen = self.warm()[:, None] & (completeness >= self.settings.least_completeness)
-        sums = np.stack([counts, expected, expected])
-        before = self.evidence.r.copy(), self.evidence.cusum.copy()
-        self.last = Judgement(minute, law, sums, seen, threshold, *before)
-        minutes = Minutes(minute, llr, sums, seen)
-        self.gain = minutes.gain()
-        changes = self.evidence.advance(minutes, threshold)
-        self.gate.watch(self.evidence, [c.lane for c in changes])
+        self.enter(hour)
+        told = self._judge(
+            minute,
+            Hour(
+                usual=self.usual(minute, counts.shape[1]) * completeness,
+                counts=counts,
+                others=others,
+                others_usual=others_usual,
+                judged=self.warm()[:, None] & (completeness >= self.settings.least_completeness),
+                phi=self.phi(),
+                spread=self.spread.level() + self._unsure(hour, 1.0),
+                slope=self._usual_of(hour).slope,
+                wander=self.spread.wander() + self._unsure(hour, 1.0 / 45.0),
+            ),
+            np.broadcast_to(threshold, self.lanes) - self.settings.spare,
+        )
         self._blind |= (completeness < 0.5).any(axis=1)
         self._counts.append(counts)
-        self._expected.append(expected)
-        self._common.append(common)
-        return changes
+        self._common.append(told.common)
+        self._expected.append(told.expected)
+        return told.changes
+
+    def _judge(self, minute: int, hour: Hour, levels: NDArray[np.float64]) -> Judged:
+        """Hold the counts against their laws.
+
+        All lanes take their minutes at once; one whose flag turns is taken back, goes as far
+        as the turn, and on from there as what it is then.
+        """
+        lanes, minutes = hour.counts.shape
+        judged = Judged.empty(lanes, len(self.settings.remains), minutes)
+        before = self.evidence.r.copy(), self.evidence.cusum.copy()
+        pending = [(np.arange(lanes), 0, minutes)]
+        while pending:
+            some, start, end = pending.pop()
+            part = hour.pick(some, slice(start, end))
+            evidence, level = self.evidence.take(some), self.level.take(some)
+            level.sync(evidence, part.spread)
+            told = level.follow(part, np.array(self.settings.remains), evidence.r)
+            expected = part.usual * told.common
+            sums = np.stack([part.counts, expected, expected])
+            found = evidence.advance(
+                Minutes(minute + start, told.llr, sums, part.judged), levels[some]
+            )
+            turns = np.full(len(some), end)
+            for change in reversed(found):
+                turns[change.lane] = change.minute - minute + 1
+            done = np.flatnonzero(turns == end)
+            self.evidence.put(some[done], evidence.take(done))
+            self.level.put(some[done], level.take(done))
+            judged.take(some[done], slice(start, end), told.pick(done), expected[done])
+            mine = [replace(c, lane=int(some[c.lane])) for c in found if turns[c.lane] == end]
+            judged.changes += mine
+            self.gate.watch(self.evidence, [c.lane for c in mine], _SUSPICIOUS)
+            for turn in np.unique(turns[turns < end]).tolist():
+                again = some[turns == turn]
+                pending += [(again, turn, end), (again, start, turn)]
+        judged.changes.sort(key=lambda change: change.minute)
+        sums = np.stack([hour.counts, judged.expected, judged.expected])
+        self.last = Judgement(minute, judged.law, sums, hour.judged, levels, *before)
+        # While the siblings sleep, all who are awake share a level that nobody knows: what
+        # their lanes say does not add up.
+        tells = hour.judged & ~self.level.asleep(hour.others_usual)
+        self.gain = Minutes(minute, judged.llr, sums, tells).gain()
+        return judged
+
+    def _unsure(self, hour: int, share: float) -> NDArray[np.float64]:
+        """Relative variance by which the expectation may be off; ``share`` of it a minute.
+
+        An hour's error is made up for by the next hour's, a new kind of day's over the day.
+        """
+        usual, settings = self._usual_of(hour), self.settings
+        days = 1.0 if share == 1.0 else share / 8.0
+        unsure: NDArray[np.float64] = (
+            usual.unsure * share + np.square(settings.novelty) * usual.novel * days
+        )
+        return unsure
+
+    def expected(self) -> NDArray[np.float64]:
+        """Expected counts of the hour so far, what the siblings tell included."""
+        expected: NDArray[np.float64] = np.concatenate(self._expected, axis=1).sum(axis=1)
+        return expected
 
     def fold(self) -> None:
         """Close the current hour: lanes that were calm and seen in it learn from it."""
@@ -175,7 +241,11 @@ class DropLanes:
             self.settings.doubt_hours,
             self.settings.freeze_hours,
         )
-        self.baseline.learn(self.hour, counts, expected, common, learns & ~self._blind)
+        plain = self._usual_of(self.hour).hourly
+        learns &= ~self._blind
+        take = self.baseline.learn(self.hour, counts, expected, plain, common, learns)
+        self._usual = None
+        self.spread.learn(counts, expected, take, self.settings.bursts)
         self._counts, self._expected, self._common = [], [], []
         self._blind = np.zeros(self.lanes, bool)
 
@@ -183,6 +253,8 @@ class DropLanes:
         """The whole state as plain JSON values."""
         return {
             "baseline": self.baseline.snapshot(),
+            "spread": self.spread.snapshot(),
+            "level": self.level.snapshot(),
             "evidence": self.evidence.snapshot(),
             "gate": self.gate.snapshot(),
             "hour": self.hour,
@@ -199,7 +271,10 @@ class DropLanes:
         Raises:
             KeyError, ValueError: the snapshot is of another shape.
         """
+        self._usual = None
         self.baseline.restore(state["baseline"])
+        self.spread.restore(state["spread"])
+        self.level.restore(state["level"])
         self.evidence.restore(state["evidence"])
         self.gate.restore(state["gate"])
         self.hour = state["hour"]

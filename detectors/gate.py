@@ -33,11 +33,11 @@ class LearningGate(LaneArrays):
         """No lane yet."""
         return cls(np.zeros(0), np.zeros(0), np.zeros(0, bool))
 
-    def watch(self, evidence: Evidence, changed: list[int]) -> None:
-        """Note which lanes are open, have just changed or are in doubt."""
+    def watch(self, evidence: Evidence, changed: list[int], suspicious: float = SUSPICIOUS) -> None:
+        """Note which lanes are open, have just changed or are in doubt (a score above ``suspicious``)."""
         self.shy[evidence.is_open] = SHY_HOURS
         self.shy[changed] = SHY_HOURS
-        self.doubted |= evidence.peak > np.exp(SUSPICIOUS)
+        self.doubted |= evidence.peak > np.exp(suspicious)
 
     def close_hour(
         self, quiet: NDArray[np.bool_], doubt_hours: float, freeze_hours: float

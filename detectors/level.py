@@ -1,208 +1,189 @@
-"""How many users are usually active: the seasonal baseline of the drop signals.
+"""How the level of a lane wanders within hours, and what a drop would look like beside it.
 
-The expected count of a lane is
+A minute's count is negative binomial around ``usual * level``, where the level is a
+first-order autoregression around 1 (relative variance ``spread``, moved each minute by
+``wander``). It is followed by a Kalman filter on the relative scale, as a sensor would be
+(Harvey 1989, section 3.2; the count takes the place of the reading, its relative variance
+phi / mean that of the sensor's noise). The law of the next minute,
 
-    m(t) = rate(hour of week) * level * common(t)
+    NB(mean = usual * level,  variance = phi * mean + mean^2 * P),
 
-``rate`` is a decayed mean by hour of week, shrunk towards the mean of that hour of day
-over days of its kind (working day, Saturday, Sunday), and runs linearly from mid-hour to
-mid-hour. ``level`` follows slow growth. ``common`` is what all lanes of the tenant do
-together this hour (a holiday, a late Monday, a clock change): the weighted median of
-observed over expected, handed in by the bank, so that a lane is compared with its
-siblings and not with the calendar alone.
+with P the variance of the filtered level, is what the count is held against: a slow drift
+is followed and surprises nobody, a sudden fall does.
+
+Each alternative follows a level of its own on the understanding that only ``remains`` of it
+shows. Its level before the change is the null's; how much of it has left the null is the
+odds that the change has begun already, R / (1 + R): the two possibilities are merged into
+one mean, as interacting multiple models do (Blom and Bar-Shalom 1988). An alternative may
+predict as it likes, as long as it looks at the past only: E[exp(llr)] stays 1 under the
+null, and with it the promise of the Shiryaev-Roberts statistic.
+
+While a flag is open the level is not followed: it goes back to 1 from where it was.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from detectors.arrays import LaneArrays
+from detectors.kalman import ASLEEP, follow
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-WEEK: Final = 168
-_FADE_A_WEEK: Final = 0.7
-_POOL_WEIGHT: Final = 1.0
-_LEVEL_HALF_LIFE: Final = 24.0  # hours with traffic
-_PHI_PRIOR: Final = 1.3
-_PHI_PRIOR_WEIGHT: Final = 200.0
-# Hours with fewer expected users than this are quiet; their counts are taken to have
-# twice the variance of a Poisson count until the lane has shown its own.
-_FEW: Final = 15.0
-_FLAT: Final = 0.5
-_LOW_PRIOR: Final = 2.0
-_LOW_PRIOR_WEIGHT: Final = 60.0
-_NOISE_PRIOR: Final = 0.08
-_NOISE_PRIOR_WEIGHT: Final = 200.0
-_FORGET_SPREAD: Final = 0.5 ** (1 / 168)
-# 1970-01-01 was a Thursday; hour-of-week 0 is Thursday 00:00 UTC.
-_KIND_OF_DAY: Final = np.array([0, 0, 1, 2, 0, 0, 0])
+    from detectors.evidence import Evidence
+
+
+@dataclass(frozen=True, slots=True)
+class Hour:
+    """What is known of consecutive minutes of one hour.
+
+    Attributes:
+        usual: usual counts, shape (lanes, minutes).
+        counts: the counts, same shape.
+        others, others_usual: sums of the siblings, same shape; 0 where there are none.
+        judged: which minutes count, same shape.
+        phi: variance of a count over its mean, shape (lanes,).
+        spread: relative variance of the lane's own level at rest, shape (lanes,).
+        wander: relative variance that a minute adds to it, shape (lanes,).
+        slope: relative change of the usual counts in an hour, shape (lanes,).
+    """
+
+    usual: NDArray[np.float64]
+    counts: NDArray[np.float64]
+    others: NDArray[np.float64]
+    others_usual: NDArray[np.float64]
+    judged: NDArray[np.bool_]
+    phi: NDArray[np.float64]
+    spread: NDArray[np.float64]
+    wander: NDArray[np.float64]
+    slope: NDArray[np.float64]
+
+    def pick(self, lanes: NDArray[np.int64], span: slice) -> Hour:
+        """The same for some lanes and minutes."""
+        return Hour(
+            self.usual[lanes, span],
+            self.counts[lanes, span],
+            self.others[lanes, span],
+            self.others_usual[lanes, span],
+            self.judged[lanes, span],
+            self.phi[lanes],
+            self.spread[lanes],
+            self.wander[lanes],
+            self.slope[lanes],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """The laws of some minutes and what the counts say.
+
+    Attributes:
+        null: mean counts without a change, shape (lanes, minutes).
+        alternatives: mean counts under each change, shape (lanes, alternatives, minutes).
+        spread: variance over mean of the null, shape (lanes, minutes).
+        common: level that the siblings tell, shape (lanes, minutes).
+        llr: log-likelihood ratios, shape (lanes, alternatives, minutes).
+    """
+
+    null: NDArray[np.float64]
+    alternatives: NDArray[np.float64]
+    spread: NDArray[np.float64]
+    common: NDArray[np.float64]
+    llr: NDArray[np.float64]
+
+    def pick(self, lanes: NDArray[np.int64]) -> Told:
+        """The same for some lanes."""
+        return Told(
+            self.null[lanes],
+            self.alternatives[lanes],
+            self.spread[lanes],
+            self.common[lanes],
+            self.llr[lanes],
+        )
 
 
 @dataclass(slots=True)
-class LevelBaseline(LaneArrays):
-    """Baselines of all lanes; arrays of shape (lanes,) or (lanes, 168)."""
+class LevelFilter(LaneArrays):
+    """Filtered levels of all lanes.
 
-    total: NDArray[np.float64]
-    seen: NDArray[np.float64]
-    log_level: NDArray[np.float64]
-    hours: NDArray[np.float64]
-    minute_excess: NDArray[np.float64]
-    minute_mean: NDArray[np.float64]
-    hour_excess: NDArray[np.float64]
-    hour_square: NDArray[np.float64]
-    low_excess: NDArray[np.float64]
-    low_mean: NDArray[np.float64]
+    Attributes:
+        busiest: usual count of the siblings in their busiest minute of late, shape (lanes,).
+        common: level of the siblings, shape (lanes,).
+        surprise: faded sum of their standardised innovations, shape (lanes,).
+        level: the lane's own under the null, shape (lanes,).
+        others: the same under the alternatives, shape (lanes, alternatives).
+        p_common, p_both, p_level: their relative (co)variances, shape (lanes,).
+        held: lanes whose flag is open, shape (lanes,).
+    """
+
+    busiest: NDArray[np.float64]
+    common: NDArray[np.float64]
+    surprise: NDArray[np.float64]
+    level: NDArray[np.float64]
+    others: NDArray[np.float64]
+    p_common: NDArray[np.float64]
+    p_both: NDArray[np.float64]
+    p_level: NDArray[np.float64]
+    held: NDArray[np.bool_]
 
     @classmethod
-    def empty(cls) -> LevelBaseline:
-        """Baselines without a lane."""
-        week = np.zeros((0, WEEK))
-        return cls(week.copy(), week.copy(), *(np.zeros(0) for _ in range(8)))
+    def empty(cls, alternatives: int) -> LevelFilter:
+        """No lane yet."""
+        none = np.zeros(0)
+        wide = np.zeros((0, alternatives))
+        return cls(none, none, none, none, wide, none, none, none, np.zeros(0, bool))
 
-    def hourly(self, hour: int) -> NDArray[np.float64]:
-        """Usual count of the whole hour, level included, without the common factor."""
-        slot = hour % WEEK
-        same_kind = np.flatnonzero(_KIND_OF_DAY[slot // 24] == _KIND_OF_DAY) * 24 + slot % 24
-        any_day = np.arange(7) * 24 + slot % 24
-        kin_seen = self.seen[:, same_kind].sum(axis=1)
-        all_seen = self.seen[:, any_day].sum(axis=1)
-        kin = np.where(
-            kin_seen > 0,
-            self.total[:, same_kind].sum(axis=1) / np.maximum(kin_seen, 1e-9),
-            self.total[:, any_day].sum(axis=1) / np.maximum(all_seen, 1e-9),
-        )
-        rate = (self.total[:, slot] + _POOL_WEIGHT * kin) / (self.seen[:, slot] + _POOL_WEIGHT)
-        usual: NDArray[np.float64] = rate * np.exp(self.log_level)
-        return usual
+    def sync(self, evidence: Evidence, spread: NDArray[np.float64]) -> None:
+        """Hold lanes whose flag has opened at the level before it; let go of those closed.
 
-    def follows(self) -> NDArray[np.bool_]:
-        """Which lanes follow people's day: quiet hours hold less than half of busy ones.
-
-        Machines that poll around the clock are the majority of what is active at night;
-        they tell nothing about how many people are at work.
+        Lanes met for the first time begin at their usual level.
         """
-        week = np.sort(self.total / np.maximum(self.seen, 1e-9), axis=1)
-        low, high = week[:, WEEK // 10], week[:, -WEEK // 10]
-        follows: NDArray[np.bool_] = low < _FLAT * high
-        return follows
+        opened = np.flatnonzero(evidence.is_open & ~self.held)
+        self.level[opened] = self.others[opened, evidence.winner[opened]]
+        fresh = self.p_level == 0.0
+        self.level[fresh] = 1.0
+        self.common[fresh] = 1.0
+        turned = fresh | (evidence.is_open != self.held)
+        self.p_level[turned] = spread[turned]
+        self.p_both[turned] = 0.0
+        self.others[turned] = self.level[turned, None]
+        self.held = evidence.is_open.copy()
 
-    def minutes(self, hour: int, first: int, count: int) -> NDArray[np.float64]:
-        """Usual count by minute, shape (lanes, count), from minute ``first`` (0..59) of the hour."""
-        before, here, after = (self.hourly(h) / 60.0 for h in (hour - 1, hour, hour + 1))
-        at = (first + np.arange(count) + 0.5) / 60.0 - 0.5
-        side = np.where(at[None, :] < 0, before[:, None], after[:, None])
-        share = np.abs(at)[None, :]
-        usual: NDArray[np.float64] = here[:, None] * (1.0 - share) + side * share
-        return usual
+    def asleep(self, others_usual: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Where the siblings are too few to tell, shape (lanes, minutes); never if none are."""
+        asleep: NDArray[np.bool_] = others_usual < ASLEEP * self.busiest[:, None]
+        return asleep
 
-    def lowest(self, hour: int, first: int, count: int) -> NDArray[np.float64]:
-        """The least that is usual within an hour either way, like :meth:`minutes`.
+    def follow(self, hour: Hour, remains: NDArray[np.float64], r: NDArray[np.float64]) -> Told:
+        """Take minutes in; ``r`` is R of each alternative before them.
 
-        A clock change moves a country's day by an hour against UTC, on another Sunday than
-        its neighbour's; at the edges of the day that looks like a fall of half the users.
+        The lanes of ``hour`` are those of the filter.
         """
-        shifted = [self.minutes(h, first, count) for h in (hour - 1, hour, hour + 1)]
-        lowest: NDArray[np.float64] = np.minimum.reduce(shifted)
-        return lowest
-
-    def phi(self, hourly: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
-        """Variance of a count over its mean, at least 1.05.
-
-        By minute, as learned; where few users are expected ``hourly`` (shape (lanes,)) the
-        spread of such quiet hours is added: there people come and go together.
-        """
-        estimate = (self.minute_excess + _PHI_PRIOR * _PHI_PRIOR_WEIGHT) / (
-            self.minute_mean + _PHI_PRIOR_WEIGHT
+        lanes, minutes = hour.usual.shape
+        narrow, wide = (lanes, minutes), (lanes, len(remains), minutes)
+        told = Told(*(np.empty(shape) for shape in (narrow, wide, narrow, narrow, wide)))
+        follow(
+            (hour.usual, hour.counts, hour.others, hour.others_usual),
+            hour.judged,
+            (hour.phi, hour.spread, hour.wander, hour.slope),
+            remains,
+            r.copy(),
+            (
+                self.busiest,
+                self.common,
+                self.surprise,
+                self.level,
+                self.p_common,
+                self.p_both,
+                self.p_level,
+            ),
+            self.others,
+            self.held,
+            (told.null, told.spread, told.common),
+            (told.alternatives, told.llr),
         )
-        phi = np.clip(estimate, 1.05, 12.0)
-        if hourly is None:
-            return phi
-        low = (self.low_excess + _LOW_PRIOR * _LOW_PRIOR_WEIGHT) / (
-            self.low_mean + _LOW_PRIOR_WEIGHT
-        )
-        return phi + np.maximum(low - phi, 0.0) * _FEW / (_FEW + hourly)
-
-    def doubt(self, hour: int) -> NDArray[np.float64]:
-        """How far an hour's expectation may be off for having met few such days, 0..0.35.
-
-        One Sunday says little about the next: a third; five working days: 7 %.
-        """
-        slot = hour % WEEK
-        same_kind = np.flatnonzero(_KIND_OF_DAY[slot // 24] == _KIND_OF_DAY) * 24 + slot % 24
-        met = self.seen[:, same_kind].sum(axis=1)
-        doubt: NDArray[np.float64] = 0.35 / np.maximum(met, 1.0)
-        return doubt
-
-    def noise(self) -> NDArray[np.float64]:
-        """Relative standard deviation of an hour's count beyond its counting noise."""
-        estimate = (self.hour_excess + _NOISE_PRIOR**2 * _NOISE_PRIOR_WEIGHT) / (
-            self.hour_square + _NOISE_PRIOR_WEIGHT
-        )
-        return np.sqrt(np.clip(estimate, 0.02**2, 0.5**2))
-
-    def learn(
-        self,
-        hour: int,
-        counts: NDArray[np.float64],
-        expected: NDArray[np.float64],
-        common: NDArray[np.float64],
-        lanes: NDArray[np.bool_],
-    ) -> None:
-        """Take one finished hour over, for the given lanes.
-
-        Args:
-            hour: hours since 1970.
-            counts: observed counts by minute, shape (lanes, minutes).
-            expected: expected counts, same shape;
-                they include the common factor.
-            common: mean common factor of the hour, shape (lanes,).
-            lanes: which lanes may learn.
-        """
-        slot = hour % WEEK
-        total, mean = counts.sum(axis=1), expected.sum(axis=1)
-        plain = self.hourly(hour)
-        known = self.seen.sum(axis=1) >= 24
-        high = np.where(known, 2.0 * plain + 5.0 * np.sqrt(plain + 1.0), np.inf)
-        winsorised = np.minimum(total / np.maximum(common, 0.3), high)
-        take = lanes.astype(float)
-        fade = np.where(lanes, _FADE_A_WEEK, 1.0)
-        level = np.exp(self.log_level)
-        self.total[:, slot] = self.total[:, slot] * fade + winsorised / level * take
-        self.seen[:, slot] = self.seen[:, slot] * fade + take
-        self.hours += take
-        # Before every hour of the week was met once, a weekend would read as a collapse.
-        take = take * (self.hours > WEEK)
-        self._learn_level(total, mean, take)
-        self._learn_spread(counts, expected, take)
-
-    def _learn_level(
-        self, total: NDArray[np.float64], mean: NDArray[np.float64], take: NDArray[np.float64]
-    ) -> None:
-        # An hour weighs by what it tells: 20 expected users count half.
-        weight = take * mean / (mean + 20.0) / _LEVEL_HALF_LIFE
-        ratio = np.log((total + 5.0) / (mean + 5.0))
-        self.log_level = np.clip(self.log_level + weight * np.clip(ratio, -0.5, 0.5), -3.0, 3.0)
-
-    def _learn_spread(
-        self, counts: NDArray[np.float64], expected: NDArray[np.float64], take: NDArray[np.float64]
-    ) -> None:
-        forget = np.where(take > 0, _FORGET_SPREAD, 1.0)
-        residual = (counts - expected) ** 2
-        cap = 36.0 * np.maximum(expected, 0.3)
-        self.minute_excess = (
-            self.minute_excess * forget + np.minimum(residual, cap).sum(axis=1) * take
-        )
-        self.minute_mean = self.minute_mean * forget + expected.sum(axis=1) * take
-        total, mean = counts.sum(axis=1), expected.sum(axis=1)
-        surplus = np.minimum((total - mean) ** 2, 0.5 * mean**2 + 9.0 * mean) - self.phi() * mean
-        self.hour_excess = np.maximum(self.hour_excess * forget + surplus * take, 0.0)
-        self.hour_square = self.hour_square * forget + mean**2 * take
-        quiet = take * (mean < _FEW)
-        residual = np.minimum((total - mean) ** 2, 25.0 * (mean + 1.0))
-        self.low_excess = self.low_excess * forget + residual * quiet
-        self.low_mean = self.low_mean * forget + mean * quiet
+        return told

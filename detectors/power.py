@@ -27,15 +27,16 @@ def detectable(bank: TenantBank) -> dict[tuple[Service, Client], float]:
     out: dict[tuple[Service, Client], float] = {}
     lanes = bank.lanes("users")
     usual = _busy(bank)
-    slack = bank.users.slack(bank.users.hour or 0)
-    phi = bank.users.baseline.phi()
+    phi, noise = bank.users.phi(), bank.users.spread.level()
     for at, lane in enumerate(lanes):
         if not bank.users.warm()[at]:
             out.setdefault((lane.cell.service, lane.cell.client), 1.0)
             continue
-        null = HOURS * usual[at] * (1.0 - slack[at])
-        left = np.minimum(HOURS * usual[at] * (1.0 - _EFFECTS), null)
-        gain = (left * np.log(np.maximum(left, 1e-9) / null) - left + null) / phi[at]
+        null = HOURS * usual[at]
+        left = null * (1.0 - _EFFECTS)
+        # A level that wanders by itself explains as much of a drop as so many users less.
+        worth = phi[at] + noise[at] * usual[at]
+        gain = (left * np.log(np.maximum(left, 1e-9) / null) - left + null) / worth
         _lower(out, lane.cell.service, lane.cell.client, gain, level)
     hour = bank.failures.hour or 0
     rate = bank.failures.rate(hour)

@@ -189,15 +189,17 @@ class NewErrorCode(FailureSpike):
 class VolumeDrop(_OneLane):
     """Fewer active users (or accesses) than the hour, the level and the siblings promise.
 
-    Negative-binomial Shiryaev-Roberts mixture over what remains; see ``detectors.level``.
+    Negative-binomial Shiryaev-Roberts mixture over what remains, beside a level that is
+    followed from minute to minute; see ``detectors.level``.
     Not for lanes with less than a few users an hour: silence tells nothing there.
 
     Parameters:
         threshold: alarm level of the score.
         settings: what counts as a drop.
 
-    Samples: ``t`` minutes since 1970, ``a`` the count of the minute, optional ``common``
-    (factor of the whole tenant, 1) and ``completeness`` (1).
+    Samples: ``t`` minutes since 1970, ``a`` the count of the minute, optional ``others`` and
+    ``others_expected`` (sums over the siblings, observed and usual; 0) and ``completeness``
+    (1).
 
     Examples:
         >>> detector = VolumeDrop()
@@ -222,9 +224,12 @@ class VolumeDrop(_OneLane):
 
     def _take(self, lanes: DropLanes, x: dict[Hashable, Any]) -> list[Change]:
         count = np.array([[max(float(x["a"]), 0.0)]])
-        common = np.array([[float(x.get("common", 1.0))]])
+        others, usual = (
+            np.array([[max(float(x.get(name, 0.0)), 0.0)]])
+            for name in ("others", "others_expected")
+        )
         complete = np.array([[float(x.get("completeness", 1.0))]])
-        return lanes.advance(int(x["t"]), count, common, complete, self.threshold)
+        return lanes.advance(int(x["t"]), count, others, usual, complete, self.threshold)
 
 
 class ClientShift(_OneLane):

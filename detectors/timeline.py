@@ -60,14 +60,12 @@ class Timeline:
         lanes: Sequence[Lane],
         minute: int,
         counts: NDArray[np.float64],
-        expected: NDArray[np.float64],
         completeness: NDArray[np.float64],
         drop: DropLanes,
     ) -> None:
-        """Add one hour of level lanes: users or accesses against the expectation."""
-        mean = (expected * completeness).sum(axis=1)
-        noise = drop.baseline.noise()
-        spread = _BAND * np.sqrt(drop.baseline.phi() * mean + (noise * mean) ** 2)
+        """Add the hour that ``drop`` was told last: users or accesses against the expectation."""
+        mean = drop.expected()
+        spread = _BAND * np.sqrt(drop.phi() * mean + drop.spread.level() * mean**2)
         warm = drop.warm()
         mean = np.where(warm, mean, np.nan)
         self._add(lanes, minute, counts.sum(axis=1), mean, spread, completeness.mean(axis=1))

@@ -10,7 +10,7 @@ import numpy as np
 from benchmarks.detection.alarms import false_per_month
 from benchmarks.detection.plan import FIRST_MINUTE, Plan
 from detectors.budget import threshold
-from detectors.common import CommonFactor
+from detectors.common import Siblings
 from detectors.drop import DropLanes, DropSettings
 from detectors.failure import FailureLanes, FailureSettings
 
@@ -127,7 +127,7 @@ class DropWatch(_Lanes):
         part.grow(len(levels))
         groups = [np.flatnonzero(self.tenant == one) for one in np.unique(self.tenant)]
         groups = [lanes for lanes in groups if len(lanes) > 1]
-        factors = [CommonFactor.empty() for _ in groups]
+        factors = [Siblings.empty() for _ in groups]
         for factor, lanes in zip(factors, groups, strict=True):
             factor.grow(len(lanes))
         whole = np.ones((len(levels), 60))
@@ -135,18 +135,19 @@ class DropWatch(_Lanes):
         for hour in range(minutes // 60):
             first = FIRST_MINUTE + hour * 60
             counts = self.accesses[:, hour * 60 : hour * 60 + 60]
-            common = whole.copy()
+            others, others_usual = np.zeros(counts.shape), np.zeros(counts.shape)
             if groups:
                 usual = part.usual(first, 60)
                 follows = part.baseline.follows()
                 judged = np.broadcast_to((part.warm() & follows)[:, None], counts.shape)
                 flagged = part.evidence.is_open
                 for factor, lanes in zip(factors, groups, strict=True):
-                    shared = factor.advance(
+                    seen, mean = factor.advance(
                         counts[lanes], usual[lanes], judged[lanes], flagged[lanes]
                     )
-                    common[lanes] = np.where(follows[lanes, None], shared, 1.0)
-            open_.mark(part.advance(first, counts, common, whole, levels))
+                    others[lanes] = seen * follows[lanes, None]
+                    others_usual[lanes] = mean * follows[lanes, None]
+            open_.mark(part.advance(first, counts, others, others_usual, whole, levels))
         return open_.marked()
 
 

@@ -47,7 +47,9 @@ def tenants(plan: Plan, seed: int) -> Streams:
     number = np.arange(len(size)) // clients
     means = []
     for _ in range(len(size) // clients):
-        shape = day_shape(plan.minutes, dice) * holidays(plan, dice)
+        shape = day_shape(plan.minutes, dice)
+        quiet = shape.min()
+        shape = quiet + (shape - quiet) * holidays(plan, shape, dice)
         shared = slow_level(1, plan.minutes, LEVEL_SD, LEVEL_MINUTES, dice)
         own = slow_level(clients, plan.minutes, OWN_SD, LEVEL_MINUTES, dice)
         means.append(shape * shared * own)
@@ -70,11 +72,15 @@ def tenants(plan: Plan, seed: int) -> Streams:
     )
 
 
-def holidays(plan: Plan, dice: Generator) -> NDArray[np.float64]:
-    """A fifth of the traffic on one working day of every fourth week, from the third on."""
+def holidays(plan: Plan, shape: NDArray[np.float64], dice: Generator) -> NDArray[np.float64]:
+    """A fifth of the traffic on one working day of every fourth week, from the third on.
+
+    From night to night where the people live: nobody leaves at midnight UTC.
+    """
+    night = int(np.argmin(shape[DAY : 2 * DAY]))
     factor = np.ones(plan.minutes)
     for week in range(2, plan.minutes // (7 * DAY), 4):
-        day = (week * 7 + int(dice.integers(5))) * DAY
+        day = (week * 7 + int(dice.integers(5))) * DAY + night
         factor[day : day + DAY] = _HOLIDAY
     return factor
 
