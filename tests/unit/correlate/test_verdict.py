@@ -380,6 +380,22 @@ class TestUndetermined:
         assert run.last.verdict is Verdict.UNDETERMINED, explain(run.last)
         assert any("same product line" in e.text for e in run.last.evidence)
 
+    def test_a_shift_of_few_on_a_day_with_fewer_people_is_habit(self, town: Any) -> None:
+        run = town.run()
+        run.hours(9)
+        old = Client.OUTLOOK_WINDOWS_CLASSIC
+        away = {town.user_id(u) for u in range(town.users) if u % 10 < 3}
+        left = town.drop({old}, 0.3)
+
+        def fewer(rows: Any) -> list[Any]:
+            return left([r for r in rows if r.user not in away or r.client is Client.SYSTEM])
+
+        moved = {"observed": {"users": 58.0}, "expected": {"users": 31.0}}
+        flags = [town.flag(FlagKind.CLIENT_SHIFT, old, town.at(9), source=town.audit, **moved)]
+        run.hours(3, flags, fewer)
+        assert run.last.verdict is Verdict.UNDETERMINED, explain(run.last)
+        assert any("habits change as much" in e.text for e in run.last.evidence)
+
     def test_moving_to_the_web_is_what_an_outage_looks_like(self, town: Any) -> None:
         run = town.run()
         run.hours(9)
