@@ -78,7 +78,7 @@ def _flags(picture: Picture) -> list[Evidence]:
         return [Evidence(CHANGE, 1.0, text, counts)]
     if "failure_credential" in counts:
         return [Evidence(ATTACK, 0.5, text, counts)]
-    return [Evidence(OUTAGE, 1.0 if len(counts) > 1 else 0.5, text, counts)]
+    return [Evidence(OUTAGE, 0.75 if len(counts) > 1 else 0.5, text, counts)]
 
 
 def _failures(picture: Picture) -> list[Evidence]:

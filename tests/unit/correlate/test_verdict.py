@@ -55,6 +55,24 @@ class TestServiceOutage:
         assert Client.OWA in healthy
         assert not healthy & MOBILE
 
+    def test_that_the_missed_are_at_work_elsewhere_counts_more_than_how_many_flags(
+        self, town: Any
+    ) -> None:
+        run = town.run()
+        run.hours(9)
+        moved = {"observed": {"users": 90.0}, "expected": {"users": 20.0}}
+        shifts = [
+            town.flag(FlagKind.CLIENT_SHIFT, c, town.at(9), source=town.audit, **moved)
+            for c in sorted(MOBILE)
+        ]
+        run.hours(3, [*drops(town, town.at(9)), *shifts], town.drop(MOBILE))
+        assert run.last.verdict is Verdict.SERVICE_OUTAGE, explain(run.last)
+        weights = {e.text: e.weight for e in run.last.evidence}
+        found = next(w for t, w in weights.items() if "are at work in another client" in t)
+        assert found > next(w for t, w in weights.items() if t.startswith("flags:"))
+        # The same people seen twice: the second sight adds at most half.
+        assert next(w for t, w in weights.items() if "without their usual client" in t) <= 0.5
+
     def test_never_when_policy_failures_dominate(self, town: Any) -> None:
         run = town.run()
         run.hours(9)
