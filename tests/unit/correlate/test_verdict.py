@@ -131,7 +131,18 @@ class TestTenantChange:
         )
         assert run.last.verdict is Verdict.TENANT_CHANGE
         assert "conditional access at Thu 19 Mar 08:50 UTC" in run.last.headline
-        assert any("its kind explains" in e.text for e in run.last.evidence)
+        told = next(e.text for e in run.last.evidence if "its kind explains" in e.text)
+        assert "at Thu 19 Mar 08:50 UTC, 15 min before the onset" in told
+
+    def test_a_change_seen_after_the_estimated_onset_is_said_to_be_after_it(
+        self, town: Any
+    ) -> None:
+        run = town.run()
+        run.hours(9)
+        change = TenantChange(town.tenant, town.at(9, 9), ChangeKind.CONDITIONAL_ACCESS)
+        flags = spikes(town, TENANT_SIDE, town.at(9, 5))
+        run.hours(2, flags, town.fail(MOBILE, "tenant", 53003), changes=[change])
+        assert any("4 min after the onset" in e.text for e in run.last.evidence)
 
     def test_expired_certificate_leaves_no_change_and_is_still_ours(self, town: Any) -> None:
         run = town.run()
