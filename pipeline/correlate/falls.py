@@ -44,7 +44,9 @@ def shifts(picture: Picture) -> list[Evidence]:
         f"{moved['expected']:.0f} usual"
         + (f"; more of them than usual in {most.label}" if found[most] > 0.0 else "")
     )
-    return [Evidence(OUTAGE, 1.0, text, dict(moved))]
+    # Where the missed are found at work elsewhere, that has been said of the same people.
+    weight = 1.0 if picture.tally.missing < MATERIAL else 0.5
+    return [Evidence(OUTAGE, weight * force(picture), text, dict(moved))]
 
 
 def drops(picture: Picture) -> list[Evidence]:

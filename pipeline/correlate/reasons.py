@@ -24,8 +24,7 @@ from pipeline.correlate.signs import (
     pressing,
     suspects,
 )
-from pipeline.correlate.words import percent
-from pipeline.model.clock import rfc3339
+from pipeline.correlate.words import moment, percent
 from pipeline.model.incident import Evidence
 from pipeline.model.vocabulary import (
     FlagKind,
@@ -78,7 +77,7 @@ def _flags(picture: Picture) -> list[Evidence]:
         return [Evidence(CHANGE, 1.0, text, counts)]
     if "failure_credential" in counts:
         return [Evidence(ATTACK, 0.5, text, counts)]
-    return [Evidence(OUTAGE, 1.0 if len(counts) > 1 else 0.5, text, counts)]
+    return [Evidence(OUTAGE, 0.75 if len(counts) > 1 else 0.5, text, counts)]
 
 
 def _failures(picture: Picture) -> list[Evidence]:
@@ -172,7 +171,8 @@ def _changes(picture: Picture) -> list[Evidence]:
         weight = 2.5 if explains else (0.5 if tenant >= SIDE else 0.25)
         how = "its kind explains these failures" if explains else "its kind does not explain these"
         kind = change.kind.replace("_", " ")
-        text = f"{kind} change at {rfc3339(change.at)}, {before:.0f} min before the onset; {how}"
+        when = f"{abs(before):.0f} min {'before' if before >= 0.0 else 'after'} the onset"
+        text = f"{kind} change at {moment(change.at)}, {when}; {how}"
         out.append(Evidence(CHANGE, weight, text, {"minutes_before": round(before, 1)}))
     if not picture.changes and picture.changes_known:
         text = "no change in the directory audit shortly before the onset"

@@ -8,7 +8,7 @@ from pipeline.correlate.history import FAMILIES
 from pipeline.correlate.picture import effect
 from pipeline.correlate.view import ENOUGH_USERS
 from pipeline.model.change import ChangeKind, TenantChange
-from pipeline.model.vocabulary import FlagKind, Outcome, OutcomeFamily
+from pipeline.model.vocabulary import MISSING_KINDS, Outcome, OutcomeFamily
 
 if TYPE_CHECKING:
     from pipeline.correlate.picture import Picture
@@ -78,8 +78,8 @@ def one_network(picture: Picture) -> bool:
 def nobody_at_work(picture: Picture) -> bool:
     """Whether everybody is missing everywhere, and nothing fails or is tried again."""
     tally = picture.tally
-    drops_only = all(f.kind is FlagKind.VOLUME_DROP for f in picture.strong)
-    if not drops_only or excess(picture) or pressing(picture) >= MATERIAL:
+    missing_only = all(f.kind in MISSING_KINDS for f in picture.strong)
+    if not missing_only or excess(picture) or pressing(picture) >= MATERIAL:
         return False
     if tally.all_expected < ENOUGH_USERS or tally.all_observed > 0.8 * tally.all_expected:
         return False
@@ -123,7 +123,7 @@ def pressing(picture: Picture) -> float:
 
 def drops_only(picture: Picture) -> bool:
     """Whether nothing fails and nobody retries: people are just fewer."""
-    falling = all(f.kind is FlagKind.VOLUME_DROP for f in picture.strong)
+    falling = all(f.kind in MISSING_KINDS for f in picture.strong)
     return falling and not excess(picture) and pressing(picture) < MATERIAL
 
 

@@ -13,7 +13,7 @@ from pipeline.model.window import Cell, WindowBlock, outcome_column
 from pipeline.window.arrival import LATE_AFTER, Arrival
 from pipeline.window.codes import count_codes
 from pipeline.window.columns import OUTCOMES
-from pipeline.window.gaps import FeedRate, find_gaps
+from pipeline.window.gaps import FeedRate, find_gaps, presence
 from pipeline.window.user_hours import user_hours
 from pipeline.window.users import IS_ATTEMPT, SUCCESS, Attempts, count_users
 
@@ -176,9 +176,11 @@ def _completeness(
 ) -> tuple[dict[Feed, NDArray[np.float32]], list[Gap]]:
     completeness: dict[Feed, NDArray[np.float32]] = {}
     gaps: list[Gap] = []
-    feeds = {(c.tenant, c.source) for c in memory.cells} | set(memory.rates)
-    for tenant, source in sorted(feeds):
-        feed = (tenant, source)
+    feeds = sorted({(c.tenant, c.source) for c in memory.cells} | set(memory.rates))
+    by_minute: dict[Feed, NDArray[np.int64]] = {}
+    usual: dict[Feed, NDArray[np.float64]] = {}
+    for feed in feeds:
+        tenant, source = feed
         mine = _is(events, source)
         if tenant in events.tenant.values:
             mine &= events.tenant.codes == events.tenant.values.index(tenant)
@@ -187,9 +189,18 @@ def _completeness(
         arrival = memory.arrivals.setdefault(feed, Arrival(source, declared[source]))
         told = mine & (events.received >= 0)
         arrival.learn((events.received[told] - events.time[told]) / 1e6, minutes / 1440)
+        by_minute[feed] = np.bincount(minute[mine], minlength=minutes)
         rate = memory.rates.setdefault(feed, FeedRate())
-        records = np.bincount(minute[mine], minlength=minutes)
-        share, found = find_gaps(rate, feed, start_minute, records)
+        usual[feed] = rate.hourly(start_minute // 60 + np.arange(minutes // 60))
+    for feed in feeds:
+        tenant, source = feed
+        others = [f for f in feeds if f[0] == tenant and f != feed]
+        present = presence(
+            [by_minute[f].reshape(-1, 60).sum(axis=1) for f in others],
+            [usual[f] for f in others],
+            minutes // 60,
+        )
+        share, found = find_gaps(memory.rates[feed], feed, start_minute, by_minute[feed], present)
         gaps += found
         if source is Source.EXCHANGE_AUDIT:
             hours = (start_minute + np.arange(0, minutes, 60)) * MINUTE_US
@@ -197,6 +208,7 @@ def _completeness(
             share *= (1.0 - np.repeat(out, 60)).astype(np.float32)
         if data_end is not None:
             age = (to_us(data_end) / MINUTE_US - start_minute - np.arange(minutes) - 1) * 60.0
-            share *= np.clip(age / arrival.settle()[1], 0.0, 1.0).astype(np.float32)
+            settled = memory.arrivals[feed].settle()[1]
+            share *= np.clip(age / settled, 0.0, 1.0).astype(np.float32)
         completeness[feed] = share
     return completeness, gaps

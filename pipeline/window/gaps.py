@@ -16,6 +16,8 @@ from pipeline.model.clock import MINUTE_US, from_us
 from pipeline.model.window import Gap
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from pipeline.model.vocabulary import Source
@@ -24,6 +26,10 @@ if TYPE_CHECKING:
 # over-dispersed by some 3 times, which leaves 2e-6.
 ENOUGH: Final = 40.0
 SHORTEST_MINUTES: Final = 20
+# Hourly records of a feed scatter by a quarter by themselves; above this share of the
+# usual nothing is wrong with the hour. Ten records each way keep small hours from telling.
+_ORDINARY: Final = 0.7
+_PSEUDO_RECORDS: Final = 10.0
 _WEEK: Final = 168
 _PRIOR_WEEKS: Final = 0.5
 
@@ -76,8 +82,33 @@ def _silences(
     return [(int(a) + 1, int(b)) for a, b in zip(heard[long], ends[long], strict=True) if b > a + 1]
 
 
+def presence(
+    records: Sequence[NDArray[np.int64]], usual: Sequence[NDArray[np.float64]], hours: int
+) -> NDArray[np.float64]:
+    """Share of the usual records due from a feed as its siblings tell it, 0..1, by hour.
+
+    The feed that fell most speaks: servers and devices go on when people stay at home. One
+    that is silent itself tells nothing, so feeds that stop together are gaps all.
+
+    Args:
+        records: of every other feed of the tenant, by hour.
+        usual: records usual there, by hour; 0 while it is not known.
+        hours: how many.
+    """
+    out = np.ones(hours)
+    for told, due in zip(records, usual, strict=True):
+        share = (told + _PSEUDO_RECORDS) / (due + _PSEUDO_RECORDS)
+        fell = (told > 0) & (share < _ORDINARY)
+        out = np.minimum(out, np.where(fell, share, 1.0))
+    return out
+
+
 def find_gaps(
-    rate: FeedRate, key: tuple[str, Source], start_minute: int, records: NDArray[np.int64]
+    rate: FeedRate,
+    key: tuple[str, Source],
+    start_minute: int,
+    records: NDArray[np.int64],
+    present: NDArray[np.float64],
 ) -> tuple[NDArray[np.float32], list[Gap]]:
     """Completeness of each minute (0 in a gap, else 1) and the gaps ending here.
 
@@ -86,10 +117,11 @@ def find_gaps(
         key: (tenant, source).
         start_minute: first minute (since 1970), on a full hour.
         records: records of the feed by minute, shape (minutes,).
+        present: share of the usual records that is due, by hour (see :func:`presence`).
     """
     minutes = len(records)
     hours = start_minute // 60 + np.arange(minutes // 60)
-    usual = np.repeat(rate.hourly(hours) / 60.0, 60)
+    usual = np.repeat(rate.hourly(hours) * present / 60.0, 60)
     completeness = np.ones(minutes, dtype=np.float32)
     gaps: list[Gap] = []
     for begin, end in _silences(rate, start_minute, records):

@@ -55,6 +55,24 @@ class TestServiceOutage:
         assert Client.OWA in healthy
         assert not healthy & MOBILE
 
+    def test_that_the_missed_are_at_work_elsewhere_counts_more_than_how_many_flags(
+        self, town: Any
+    ) -> None:
+        run = town.run()
+        run.hours(9)
+        moved = {"observed": {"users": 90.0}, "expected": {"users": 20.0}}
+        shifts = [
+            town.flag(FlagKind.CLIENT_SHIFT, c, town.at(9), source=town.audit, **moved)
+            for c in sorted(MOBILE)
+        ]
+        run.hours(3, [*drops(town, town.at(9)), *shifts], town.drop(MOBILE))
+        assert run.last.verdict is Verdict.SERVICE_OUTAGE, explain(run.last)
+        weights = {e.text: e.weight for e in run.last.evidence}
+        found = next(w for t, w in weights.items() if "are at work in another client" in t)
+        assert found > next(w for t, w in weights.items() if t.startswith("flags:"))
+        # The same people seen twice: the second sight adds at most half.
+        assert next(w for t, w in weights.items() if "without their usual client" in t) <= 0.5
+
     def test_never_when_policy_failures_dominate(self, town: Any) -> None:
         run = town.run()
         run.hours(9)
@@ -113,7 +131,18 @@ class TestTenantChange:
         )
         assert run.last.verdict is Verdict.TENANT_CHANGE
         assert "conditional access at Thu 19 Mar 08:50 UTC" in run.last.headline
-        assert any("its kind explains" in e.text for e in run.last.evidence)
+        told = next(e.text for e in run.last.evidence if "its kind explains" in e.text)
+        assert "at Thu 19 Mar 08:50 UTC, 15 min before the onset" in told
+
+    def test_a_change_seen_after_the_estimated_onset_is_said_to_be_after_it(
+        self, town: Any
+    ) -> None:
+        run = town.run()
+        run.hours(9)
+        change = TenantChange(town.tenant, town.at(9, 9), ChangeKind.CONDITIONAL_ACCESS)
+        flags = spikes(town, TENANT_SIDE, town.at(9, 5))
+        run.hours(2, flags, town.fail(MOBILE, "tenant", 53003), changes=[change])
+        assert any("4 min after the onset" in e.text for e in run.last.evidence)
 
     def test_expired_certificate_leaves_no_change_and_is_still_ours(self, town: Any) -> None:
         run = town.run()
@@ -379,6 +408,22 @@ class TestUndetermined:
         run.hours(3, flags, moved)
         assert run.last.verdict is Verdict.UNDETERMINED, explain(run.last)
         assert any("same product line" in e.text for e in run.last.evidence)
+
+    def test_a_shift_of_few_on_a_day_with_fewer_people_is_habit(self, town: Any) -> None:
+        run = town.run()
+        run.hours(9)
+        old = Client.OUTLOOK_WINDOWS_CLASSIC
+        away = {town.user_id(u) for u in range(town.users) if u % 10 < 3}
+        left = town.drop({old}, 0.3)
+
+        def fewer(rows: Any) -> list[Any]:
+            return left([r for r in rows if r.user not in away or r.client is Client.SYSTEM])
+
+        moved = {"observed": {"users": 58.0}, "expected": {"users": 31.0}}
+        flags = [town.flag(FlagKind.CLIENT_SHIFT, old, town.at(9), source=town.audit, **moved)]
+        run.hours(3, flags, fewer)
+        assert run.last.verdict is Verdict.UNDETERMINED, explain(run.last)
+        assert any("habits change as much" in e.text for e in run.last.evidence)
 
     def test_moving_to_the_web_is_what_an_outage_looks_like(self, town: Any) -> None:
         run = town.run()

@@ -138,6 +138,26 @@ def test_a_feed_that_stops_is_a_gap_and_a_quiet_night_is_not(events, start):
     assert gaps[0].expected == pytest.approx(240, rel=0.2)
 
 
+@pytest.mark.parametrize(("others", "gap"), [(60, True), (9, False), (0, True)])
+def test_a_feed_is_silent_on_a_holiday_without_being_a_gap(events, start, others, gap):
+    """9 of 60 records an hour from the other feed: 60 usual sign-ins in 12 h become some 15."""
+    state, gaps = WindowState(), []
+    for hour in range(200):
+        special = 180 <= hour < 192
+        rows = [
+            {"id": (hour, i), "minute": hour * 60 + i, "source": "exchange_audit"}
+            for i in range(others if special else 60)
+        ]
+        rows += [
+            {"id": (hour, "s", i), "minute": hour * 60 + 12 * i, "source": "entra_signin"}
+            for i in range(0 if special else 5)
+        ]
+        table = events(rows) if rows else EVENT_SCHEMA.empty_table()
+        state, block = close(table, start + hour * HOUR, state=state)
+        gaps += [g for g in block.gaps if g.source is Source.ENTRA_SIGNIN]
+    assert bool(gaps) is gap
+
+
 def test_the_youngest_minutes_are_incomplete(events, start):
     table = events([{"source": "exchange_audit", "client": "owa", "minute": m} for m in range(60)])
     _, block = close(table, start, data_end=start + HOUR)
