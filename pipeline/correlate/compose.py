@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pipeline.correlate.headline import headline, severity
-from pipeline.correlate.lifecycle import busiest, ended_at, quiet_since, start_of
+from pipeline.correlate.lifecycle import busiest, ebbed_since, ended_at, start_of
 from pipeline.correlate.look import look, look_at_gap
 from pipeline.correlate.scope import slices
 from pipeline.correlate.verdict import judge
@@ -50,7 +50,7 @@ def compose(
     else:
         picture, rows, mix = look(state, case, flags, hour, settings)
         scope = slices(state.history, picture.tally, rows, mix)
-        quiet = quiet_since(flags.values(), now, settings)
+        quiet = ebbed_since(flags.values(), now, settings)
     judgement = judge(picture)
     previous = case.published
     if previous is not None:

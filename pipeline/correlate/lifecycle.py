@@ -10,13 +10,14 @@ from pipeline.model.flag import FlagState
 from pipeline.model.incident import IncidentState, RevisionReason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
     from datetime import datetime
 
     from pipeline.correlate.history import History
     from pipeline.correlate.settings import CorrelateSettings
     from pipeline.correlate.state import Case
     from pipeline.model.flag import Flag
+    from pipeline.model.vocabulary import Client
 
 HOUR = timedelta(hours=1)
 
@@ -48,6 +49,27 @@ def quiet_since(
     return max(known) if known and len(known) == len(ends) else None
 
 
+def ebbed_since(
+    flags: Collection[Flag], now: datetime, settings: CorrelateSettings
+) -> datetime | None:
+    """When the flags that tell of nearly all who are hit had ended, or None before.
+
+    A client of few users takes days to show that it is well again. While the flags still
+    open are such, and none of them is news, the others say that it is getting better.
+    """
+    last = [f for f in flags if ended_at(f, now, settings) is None]
+    ebbed = quiet_since([f for f in flags if f not in last], now, settings)
+    if ebbed is None or any(f.alarm_at > ebbed for f in last):
+        return None
+    hit: dict[Client, float] = {}
+    for flag in flags:
+        users = abs(flag.observed.get("users", 0.0) - flag.expected.get("users", 0.0))
+        hit[flag.client] = hit.get(flag.client, 0.0) + users
+    left = {f.client for f in last}
+    small = sum(hit[c] for c in left) <= settings.straggling_share * sum(hit.values())
+    return ebbed if small and all(hit[c] > 0.0 for c in left) else None
+
+
 def transition(
     case: Case, history: History, hour: int, settings: CorrelateSettings
 ) -> RevisionReason | None:
@@ -61,14 +83,19 @@ def transition(
     if case.gap is not None:
         return _gap_over(case, history, hour)
     now = start_of(hour + 1)
-    quiet = quiet_since(case.flags.values(), now, settings)
-    if quiet is None:
-        return None
+    flags = case.flags.values()
     if case.state is IncidentState.RECOVERING:
-        if now - quiet >= settings.resolve_hold and _at_work(case, history, quiet, hour, settings):
+        quiet = quiet_since(flags, now, settings)
+        if (
+            quiet is not None
+            and now - quiet >= settings.resolve_hold
+            and _at_work(case, history, quiet, hour, settings)
+        ):
             case.state, case.resolved_hour = IncidentState.RESOLVED, hour
             return RevisionReason.RESOLVED
-    elif now - quiet >= _patience(case, settings):
+        return None
+    ebbed = ebbed_since(flags, now, settings)
+    if ebbed is not None and now - ebbed >= _patience(case, settings):
         case.state = IncidentState.RECOVERING
         return RevisionReason.RECOVERING
     return None

@@ -18,8 +18,10 @@ class CorrelateSettings:
         join_window: onsets this close may share a cause although the clients differ.
         mixed_window: onsets this close in one cell share a cause although the families differ.
         change_window: how long before the onset a tenant change is suspected.
-        recovering_hold: all flags closed for so long = recovering; doubled after each time
-            it turned out wrong, up to half of ``resolve_hold``.
+        straggling_share: flags of clients with less than this share of the users who are hit
+            may stay open in an incident that recovers.
+        recovering_hold: all other flags closed for so long = recovering; doubled after each
+            time it turned out wrong, up to half of ``resolve_hold``.
         resolve_hold: all flags closed for so long = resolved, if people were at work since.
         waking_hours: hours of work needed within that hold; an hour is one of work when
             its users reach ``waking_share`` of the busiest hour of the last week.
@@ -43,6 +45,7 @@ class CorrelateSettings:
     join_window: timedelta = timedelta(hours=2)
     mixed_window: timedelta = timedelta(hours=1)
     change_window: timedelta = timedelta(hours=3)
+    straggling_share: float = 0.2
     recovering_hold: timedelta = timedelta(hours=1)
     resolve_hold: timedelta = timedelta(hours=12)
     waking_hours: int = 3

@@ -102,6 +102,35 @@ def test_a_pause_below_the_hold_is_not_even_recovering(town: Any) -> None:
     assert run.last.state is IncidentState.OPEN
 
 
+@pytest.mark.parametrize(
+    ("missing", "alarm", "state"),
+    [
+        (4.0, 9, IncidentState.RECOVERING),
+        (40.0, 9, IncidentState.OPEN),
+        (4.0, 12, IncidentState.OPEN),
+    ],
+)
+def test_a_client_of_few_users_may_take_its_time_to_show_that_it_is_well(
+    town: Any, missing: float, alarm: int, state: IncidentState
+) -> None:
+    run = town.run()
+    run.hours(9)
+    at = {"source": town.audit, "expected": {"users": 100.0}}
+    large = town.flag(DROP, IOS, town.at(9), observed={"users": 20.0}, **at)
+    small = town.flag(
+        DROP,
+        Client.OWA,
+        town.at(9),
+        alarm=town.at(alarm, 40),
+        observed={"users": 100.0 - missing},
+        **at,
+    )
+    run.hours(3, [large, small], town.drop({IOS}))
+    run.hours(20, [town.closing(large, town.at(12))])
+    assert run.last.state is state
+    assert R.RESOLVED not in reasons(run)
+
+
 def test_a_drop_that_stays_open_over_night_stays_one(town: Any) -> None:
     run = town.run()
     run.hours(9)
