@@ -171,7 +171,7 @@ def report(what: str, tally: Tally, ways: Sequence[str]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--seeds", nargs="*", type=int, default=list(range(501, 507)))
-    parser.add_argument("--effects", nargs="*", type=float, default=[0.1, 0.2, 0.35])
+    parser.add_argument("--effects", nargs="*", type=float, default=[0.2, 0.35, 0.6])
     parser.add_argument("--users", nargs="*", type=int, default=[500])
     parser.add_argument("--lasting", action="store_true", help="the same people all the time")
     parser.add_argument("--signins", action="store_true", help="with the sign-in log")
