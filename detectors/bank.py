@@ -40,7 +40,7 @@ _WHOLE: Final = 0.9
 # Accesses come in bursts of one user's, and their drop says the same as the drop of users: it
 # need not tell a mild one, and what a day of a kind met once says is doubted more.
 VOLUME_SETTINGS: Final = DropSettings(
-    remains=(0.3, 0.02), bursts=4.0, spare=0.0, novelty=0.7, least_hourly=20.0
+    remains=(0.3, 0.02), bursts=4.0, credit=0.0, novelty=0.7, least_hourly=20.0
 )
 
 

@@ -32,7 +32,7 @@ class DropSettings:
     Attributes:
         remains: alternatives, as the share of the expected count that remains.
         bursts: variance over mean of an hour's count, until the lane has shown its own.
-        spare: nats by which alarms may come below the level asked for. What is not known of
+        credit: nats by which alarms may come below the level asked for. What is not known of
             a level and of a season is priced in full, so that lanes of people who come and
             go on their own rise 0.3 to 0.6 times as often as promised without it.
         novelty: relative standard deviation of a whole day of a kind met once.
@@ -48,7 +48,7 @@ class DropSettings:
 
     remains: tuple[float, ...] = (0.68, 0.3, 0.02)
     bursts: float = 1.5
-    spare: float = 0.6
+    credit: float = 0.6
     novelty: float = 0.35
     warm_hours: float = 168.0
     least_hourly: float = 3.0
@@ -161,7 +161,7 @@ class DropLanes:
                 slope=self._usual_of(hour).slope,
                 wander=self.spread.wander() + self._unsure(hour, 1.0 / 45.0),
             ),
-            np.broadcast_to(threshold, self.lanes) - self.settings.spare,
+            np.broadcast_to(threshold, self.lanes) - self.settings.credit,
         )
         self._blind |= (completeness < 0.5).any(axis=1)
         self._counts.append(counts)

@@ -10,7 +10,8 @@ Which units a fault hits is not known, but a product line often fails as a whole
     l(a) = 1/2 mean_u e_u(a) + 1/2 prod_u e_u(a)
 
 and the tenant the mean over all sets of lines of the product over the set, each line being
-in with the chance c that makes it two lines of all (sparse mixture: Xie and Siegmund 2013):
+in with the chance c that makes it two lines of all, 0.3 at most (sparse mixture: Xie and
+Siegmund 2013):
 
     E_s = mean_a prod_lines (1 - c + c * l(a))
 
