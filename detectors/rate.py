@@ -20,11 +20,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from detectors.arrays import LaneArrays
+from pipeline.compiled import compiler
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -43,6 +45,32 @@ _LEVEL_VARIANCE_PRIOR: Final = 0.15**2
 _LEVEL_VARIANCE_RANGE: Final = (0.03**2, 0.5**2)
 _LEVEL_VARIANCE_WEIGHT: Final = 2000.0  # squared expected failures of hours
 _FORGET_SPREAD: Final = 0.5 ** (1 / 336)
+
+
+_compiled: Final = compiler([Path(__file__)])
+
+
+@_compiled
+def _sums(
+    users: NDArray[np.float64], failing: NDArray[np.float64], p0: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Users, failing, ordered pairs of users in a minute, and variance beyond the binomial.
+
+    Over the minutes of an hour, shape (4, lanes); in one pass, as the same in whole arrays
+    took a tenth of all detection.
+    """
+    out = np.zeros((4, len(users)))
+    for lane in range(len(users)):
+        variance = p0[lane] * (1.0 - p0[lane])
+        for at in range(users.shape[1]):
+            n, f = users[lane, at], failing[lane, at]
+            noise = n * variance
+            most = _WINSOR_SD**2 * max(noise, 0.2)
+            out[0, lane] += n
+            out[1, lane] += f
+            out[2, lane] += n * max(n - 1.0, 0.0)
+            out[3, lane] += min((f - n * p0[lane]) ** 2, most) - noise
+    return out
 
 
 @dataclass(slots=True)
@@ -128,21 +156,16 @@ class RateBaseline(LaneArrays):
             p0: the mean rate that was expected, shape (lanes,).
             lanes: which lanes may learn.
         """
-        n, f = users.sum(axis=1), failing.sum(axis=1)
+        n, f, pairs, excess = _sums(np.ascontiguousarray(users), np.ascontiguousarray(failing), p0)
         expected = n * p0
         season = expected / (1.0 + self.drift)
-        pairs = (users * (users - 1.0).clip(0)).sum(axis=1)
         phi = 1.0 + self.rho() * pairs / np.maximum(n, 1.0)
         # A burst that raised no alarm must not raise the baseline either.
         spread = np.sqrt(expected * phi + expected**2 * self.level_variance() + 1.0)
         f = np.minimum(f, expected + _WINSOR_SD * spread)
         take = lanes.astype(float)
         self._learn_level(f, season, phi, take)
-        residual = (failing - users * p0[:, None]) ** 2
-        noise = users * (p0 * (1.0 - p0))[:, None]
-        cap = _WINSOR_SD**2 * np.maximum(noise, 0.2)
-        excess = (np.minimum(residual, cap) - noise).sum(axis=1)
-        scale = (users * (users - 1.0).clip(0) * (p0 * (1.0 - p0))[:, None]).sum(axis=1)
+        scale = pairs * p0 * (1.0 - p0)
         forget = np.where(lanes, _FORGET_AN_HOUR, 1.0)
         self.eligible = self.eligible * forget + n * take
         self.failing = self.failing * forget + f * take

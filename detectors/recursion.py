@@ -60,19 +60,22 @@ def walk(
             if not judged[lane, at]:
                 continue
             mean = 0.0
+            empty = counts[0, lane, at] == counts[1, lane, at] == counts[2, lane, at] == 0.0
             for j in range(alternatives):
                 ratio = max(llr[lane, j, at], LEAST)
                 if cusum[lane, j] <= 0.0:
                     onset[lane, j] = first + at
                     sums[lane, j, :] = 0.0
-                for k in range(3):
-                    sums[lane, j, k] += counts[k, lane, at]
-                cusum[lane, j] = max(cusum[lane, j] + ratio, 0.0)
+                if not empty:
+                    for k in range(3):
+                        sums[lane, j, k] += counts[k, lane, at]
                 grown = 1.0 + r[lane, j]
                 if ratio != 0.0:  # as most minutes of most lanes say nothing
                     grown *= math.exp(ratio)
+                    cusum[lane, j] = max(cusum[lane, j] + ratio, 0.0)
                 r[lane, j] = min(grown, most)
-                mean += r[lane, j] / alternatives
+                mean += r[lane, j]
+            mean /= alternatives
             peak[lane] = max(peak[lane], mean)
             if mean >= levels[lane]:
                 alarm[lane] = True

@@ -80,12 +80,13 @@ class Roster:
             Index of the code's lane, and of the lane of its family among the failures.
         """
         mine = set(rows)
+        known = self.groups["codes"].index
         new = []
         for row, code in sorted(block.codes):
             cell = block.cells[row]
             if row not in mine or cell.source not in SIGN_INS:
                 continue
-            if not block.codes[row, code][:end].any():
+            if (cell, code) in known or not block.codes[row, code][:end].any():
                 continue
             family = self._family_of_code.get(code, OutcomeFamily.SERVICE)
             if family is OutcomeFamily.CREDENTIAL:
