@@ -195,6 +195,8 @@ def main() -> None:
                 )
                 judge(tally, spec, ways)
             report(f"{users} users, {effect:.0%} of the accesses fail", tally, ways)
+        if not args.quiet:
+            continue
         tally = Tally()
         for seed in range(601, 601 + args.quiet):
             spec = SimulationSpec(

@@ -11,7 +11,7 @@ from detectors.evidence import Change, Evidence, Minutes
 from detectors.gate import LearningGate
 from detectors.judged import Judged
 from detectors.law import Judgement
-from detectors.level import Hour, LevelFilter
+from detectors.level import LevelFilter, Stretch
 from detectors.season import SeasonBaseline, Usual
 from detectors.spread import Spread
 
@@ -150,7 +150,7 @@ class DropLanes:
         self.enter(hour)
         told = self._judge(
             minute,
-            Hour(
+            Stretch(
                 usual=self.usual(minute, counts.shape[1]) * completeness,
                 counts=counts,
                 others=others,
@@ -169,7 +169,7 @@ class DropLanes:
         self._expected.append(told.expected)
         return told.changes
 
-    def _judge(self, minute: int, hour: Hour, levels: NDArray[np.float64]) -> Judged:
+    def _judge(self, minute: int, hour: Stretch, levels: NDArray[np.float64]) -> Judged:
         """Hold the counts against their laws.
 
         All lanes take their minutes at once; one whose flag turns is taken back, goes as far

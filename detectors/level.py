@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Hour:
+class Stretch:
     """What is known of consecutive minutes of one hour.
 
     Attributes:
@@ -62,9 +62,9 @@ class Hour:
     wander: NDArray[np.float64]
     slope: NDArray[np.float64]
 
-    def pick(self, lanes: NDArray[np.int64], span: slice) -> Hour:
+    def pick(self, lanes: NDArray[np.int64], span: slice) -> Stretch:
         """The same for some lanes and minutes."""
-        return Hour(
+        return Stretch(
             self.usual[lanes, span],
             self.counts[lanes, span],
             self.others[lanes, span],
@@ -158,7 +158,7 @@ class LevelFilter(LaneArrays):
         asleep: NDArray[np.bool_] = others_usual < ASLEEP * self.busiest[:, None]
         return asleep
 
-    def follow(self, hour: Hour, remains: NDArray[np.float64], r: NDArray[np.float64]) -> Told:
+    def follow(self, hour: Stretch, remains: NDArray[np.float64], r: NDArray[np.float64]) -> Told:
         """Take minutes in; ``r`` is R of each alternative before them.
 
         The lanes of ``hour`` are those of the filter.

@@ -86,8 +86,9 @@ def _facts(explanation: Explanation, zone: str) -> list[tuple[str, str]]:
             "Threshold",
             (
                 f"{exact(level)}: exp of it, {np.exp(level):.3g} minutes or {count(years)} years, is the "
-                "least mean time between two false alarms of this lane; that is its share of the "
-                "budget of false pages of the whole tenant"
+                "least mean time between two false alarms of this lane: its share of the budget of "
+                "the whole tenant, less the credit that failures and drops are given because they "
+                "raise fewer (docs/detection.md)"
             ),
         ),
         (
