@@ -40,7 +40,7 @@ WARM: Final = timedelta(weeks=2)
 MONTH: Final = timedelta(days=30)
 EPISODE: Final = timedelta(hours=12)
 PROMISED: Final = 1.0
-SIZES: Final = ("100:24", "300:16", "1000:8", "3000:3")
+SIZES: Final = ("100:24", "300:16", "1000:8", "3000:3", "10000:1")
 
 
 def flags_of(users: int, seed: int) -> list[Flag]:

@@ -174,15 +174,20 @@ class TenantBank:
         others = np.stack(self.siblings.advance(counts, usual, judged, flagged, kin))
         # The last row is of nobody, for lanes without a lane of users.
         others = np.pad(others, ((0, 0), (0, 1), (0, 0)))
+        # Programs read mailboxes in batches: that their accesses fall says nothing, that
+        # they stay away is told by the lanes of users.
+        people = np.append(follows[:, 0], True)
         for name, part, values in (
             ("users", self.users, counts),
             ("volume", self.volume, hour.counts("volume", "weight")),
         ):
             complete = hour.completeness(name)
             index = self.roster["users"].index
-            mine = others[:, [index.get(lane.cell, -1) for lane in self.lanes(name)]]
+            at = [index.get(lane.cell, -1) for lane in self.lanes(name)]
+            mine = others[:, at]
             mine *= part.baseline.follows()[:, None]
-            changes = part.advance(minute, values, mine[0], mine[1], complete, level)
+            tells = people[at][:, None] if name == "volume" else True
+            changes = part.advance(minute, values, mine[0], mine[1], complete * tells, level)
             self._write(name, hour, changes, complete)
             self.timeline.levels(self.lanes(name), minute, values, complete, part)
 

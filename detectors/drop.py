@@ -12,6 +12,7 @@ from detectors.gate import LearningGate
 from detectors.judged import Judged
 from detectors.law import Judgement
 from detectors.level import LevelFilter, Stretch
+from detectors.pattern import HourPattern
 from detectors.season import SeasonBaseline, Usual
 from detectors.spread import Spread
 
@@ -68,6 +69,7 @@ class DropLanes:
     def __init__(self, settings: DropSettings) -> None:
         self.settings = settings
         self.baseline = SeasonBaseline.empty()
+        self.pattern = HourPattern.empty()
         self.spread = Spread.empty()
         self.level = LevelFilter.empty(len(settings.remains))
         self.evidence = Evidence.empty(len(settings.remains))
@@ -80,7 +82,7 @@ class DropLanes:
         self._expected: list[NDArray[np.float64]] = []
         self._common: list[NDArray[np.float64]] = []
         self._blind = np.zeros(0, bool)
-        self._usual: tuple[int, Usual] | None = None
+        self._usual: tuple[int, Usual, NDArray[np.float64]] | None = None
 
     @property
     def lanes(self) -> int:
@@ -92,12 +94,13 @@ class DropLanes:
         more = max(lanes - self.lanes, 0)
         if more:
             self._usual = None
-        for part in (self.baseline, self.spread, self.level, self.evidence, self.gate):
+        parts = (self.baseline, self.pattern, self.spread, self.level, self.evidence, self.gate)
+        for part in parts:
             part.grow(lanes)
         self._blind = np.append(self._blind, np.zeros(more, bool))
         pad = ((0, more), (0, 0))
-        for parts in (self._counts, self._expected):
-            parts[:] = [np.pad(a, pad) for a in parts]
+        for kept in (self._counts, self._expected):
+            kept[:] = [np.pad(a, pad) for a in kept]
         self._common[:] = [np.pad(a, pad, constant_values=1.0) for a in self._common]
 
     def warm(self) -> NDArray[np.bool_]:
@@ -119,13 +122,18 @@ class DropLanes:
 
     def usual(self, minute: int, count: int) -> NDArray[np.float64]:
         """Usual counts of ``count`` minutes of one hour, without the common factor."""
-        return self._usual_of(minute // 60).minutes[:, minute % 60 : minute % 60 + count]
+        return self._known(minute // 60)[2][:, minute % 60 : minute % 60 + count]
 
     def _usual_of(self, hour: int) -> Usual:
-        """What is usual in an hour, worked out once."""
+        return self._known(hour)[1]
+
+    def _known(self, hour: int) -> tuple[int, Usual, NDArray[np.float64]]:
+        """What is usual in an hour, and its minutes in their pattern, worked out once."""
         if self._usual is None or self._usual[0] != hour:
-            self._usual = hour, self.baseline.usual(hour, self.phi(), self.spread.level())
-        return self._usual[1]
+            phi = self.phi()
+            usual = self.baseline.usual(hour, phi, self.spread.level())
+            self._usual = hour, usual, self.pattern.bend(hour, usual.minutes, phi)
+        return self._usual
 
     def advance(
         self,
@@ -241,11 +249,16 @@ class DropLanes:
             self.settings.doubt_hours,
             self.settings.freeze_hours,
         )
-        plain = self._usual_of(self.hour).hourly
-        learns &= ~self._blind
-        take = self.baseline.learn(self.hour, counts, expected, plain, common, learns)
+        usual, seen = self._usual_of(self.hour), ~self._blind
+        learns &= seen
+        self.baseline.learn(self.hour, counts, expected, usual.hourly, common, learns)
+        settled = learns & self.baseline.settled()
+        self.spread.learn(counts, expected, settled.astype(float), self.settings.bursts)
+        if counts.shape[1] == usual.minutes.shape[1]:
+            # What falls by the clock is back within the hour, an outage is not.
+            back = seen & ~self.evidence.is_open
+            self.pattern.learn(self.hour, counts, usual.minutes, back)
         self._usual = None
-        self.spread.learn(counts, expected, take, self.settings.bursts)
         self._counts, self._expected, self._common = [], [], []
         self._blind = np.zeros(self.lanes, bool)
 
@@ -253,6 +266,7 @@ class DropLanes:
         """The whole state as plain JSON values."""
         return {
             "baseline": self.baseline.snapshot(),
+            "pattern": self.pattern.snapshot(),
             "spread": self.spread.snapshot(),
             "level": self.level.snapshot(),
             "evidence": self.evidence.snapshot(),
@@ -273,6 +287,7 @@ class DropLanes:
         """
         self._usual = None
         self.baseline.restore(state["baseline"])
+        self.pattern.restore(state["pattern"])
         self.spread.restore(state["spread"])
         self.level.restore(state["level"])
         self.evidence.restore(state["evidence"])

@@ -144,8 +144,8 @@ class SeasonBaseline(LaneArrays):
         plain: NDArray[np.float64],
         common: NDArray[np.float64],
         lanes: NDArray[np.bool_],
-    ) -> NDArray[np.float64]:
-        """Take one finished hour over, for the given lanes; tell whose level moved.
+    ) -> None:
+        """Take one finished hour over, for the given lanes.
 
         Args:
             hour: hours since 1970.
@@ -166,10 +166,12 @@ class SeasonBaseline(LaneArrays):
         self.total[:, slot] = self.total[:, slot] * fade + winsorised / level * take
         self.seen[:, slot] = self.seen[:, slot] * fade + take
         self.hours += take
-        # Before every hour of the week was met once, a weekend would read as a collapse.
-        take = take * (self.hours > WEEK)
-        self._learn_level(total, mean, take)
-        return take
+        self._learn_level(total, mean, take * self.settled())
+
+    def settled(self) -> NDArray[np.bool_]:
+        """Lanes that have met every hour of the week: before, a weekend reads as a collapse."""
+        settled: NDArray[np.bool_] = self.hours > WEEK
+        return settled
 
     def _learn_level(
         self, total: NDArray[np.float64], mean: NDArray[np.float64], take: NDArray[np.float64]

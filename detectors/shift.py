@@ -10,7 +10,7 @@ import numpy as np
 from detectors.absence import AbsenceBaseline
 from detectors.evidence import Change, Evidence, Minutes
 from detectors.gate import LearningGate
-from detectors.habits import BANDS, slot_of
+from detectors.habits import BANDS
 from detectors.law import Judgement, Law
 from detectors.likelihood import beta_binomial_ratio
 from pipeline.model.trace import LawName
@@ -102,8 +102,7 @@ class ShiftLanes:
             judged: lanes whose hour is complete and ordinary, shape (lanes,).
             threshold: alarm level of the score: one for all, or shape (lanes,).
         """
-        slot = slot_of(hour)
-        usual = self.baseline.usual(slot)
+        usual = self.baseline.usual(hour)
         law = self.law(usual)
         absent = np.minimum(absent, at_work)
         tried = np.where(usual.known, at_work, 0.0)
@@ -121,7 +120,7 @@ class ShiftLanes:
         learns = self.gate.close_hour(
             np.full(self.lanes, self.hold), self.settings.doubt_hours, self.settings.freeze_hours
         )
-        self.baseline.learn(slot, at_work, absent, usual, learns & judged)
+        self.baseline.learn(hour, at_work, absent, usual, learns & judged)
         return changes
 
     def told(self) -> NDArray[np.float64]:

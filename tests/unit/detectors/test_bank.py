@@ -257,3 +257,21 @@ def test_every_group_of_lanes_has_a_say_in_the_joint_evidence(bank):
     }  # fmt: skip
     assert said["retries"] > 0.9
     assert said["codes"] > 0.3
+
+
+def test_accesses_of_programs_are_not_judged_and_those_of_people_are(bank):
+    rng = np.random.default_rng(8)
+    mail = tuple(c._replace(source=Source.EXCHANGE_AUDIT) for c in (IOS, OWA))
+    feed = (IOS.tenant, Source.EXCHANGE_AUDIT)
+    flags = []
+    for day in range(24):
+        people = 5.0 if day % 7 in (5, 6) else 20.0
+        n = rng.poisson(np.stack([people * WORKDAY, np.full(1440, 6.0)])).astype(np.int32)
+        weight = 3 * n
+        if day == 23:
+            weight[:, 700:900] //= 20
+        counts = {"users": n, "newly_active": n, "weight": weight}
+        seen = {"completeness": {feed: np.ones(1440, np.float32)}, "settle": {feed: (60.0, 300.0)}}
+        flags += bank.advance(replace(block(day, counts, mail), **seen))
+    raised = {(f.client, f.signal) for f in flags}
+    assert raised == {(Client.OUTLOOK_IOS, Signal.ACCESS_VOLUME)}
