@@ -130,9 +130,9 @@ class DropLanes:
     def _known(self, hour: int) -> tuple[int, Usual, NDArray[np.float64]]:
         """What is usual in an hour, and its minutes in their pattern, worked out once."""
         if self._usual is None or self._usual[0] != hour:
-            phi = self.phi()
-            usual = self.baseline.usual(hour, phi, self.spread.level())
-            self._usual = hour, usual, self.pattern.bend(hour, usual.minutes, phi)
+            phi, level = self.phi(), self.spread.level()
+            usual = self.baseline.usual(hour, phi, level)
+            self._usual = hour, usual, self.pattern.bend(hour, usual.minutes, phi, level)
         return self._usual
 
     def advance(
