@@ -231,9 +231,9 @@ class TenantBank:
                     observed={**flag.observed, **observed},
                     expected={**flag.expected, **expected},
                 )
-            told.append((change, flag))
+            told.append((change, flag, self.together.account(group, change)))
         self.trace.tell(group, told)
-        self._found.extend((change.minute, flag) for change, flag in told)
+        self._found.extend((change.minute, flag) for change, flag, _ in told)
 
 
 def families_of(outcomes: Mapping[int, str]) -> dict[int, OutcomeFamily]:

@@ -96,10 +96,14 @@ class Standing:
     Attributes:
         score: log of M, at least 0.
         carriers: which lanes carry it, shape (lanes,).
+        since: log of E_s, the latest start first, shape (hours,).
+        gained: ratios of all lanes since the likeliest start, shape (lanes, severities).
     """
 
     score: float
     carriers: NDArray[np.bool_]
+    since: NDArray[np.float64]
+    gained: NDArray[np.float64]
 
 
 class JointLanes:
@@ -137,8 +141,10 @@ class JointLanes:
         ``wrong`` is the share of wrong names that is allowed.
         """
         if not members.lines:
-            return Standing(0.0, np.zeros(len(members.weights), dtype=bool))
-        lanes = np.exp(np.concatenate(list(self.gained.values()), axis=1))
+            none = np.zeros(len(members.weights), dtype=bool)
+            return Standing(0.0, none, np.zeros(0), np.zeros((len(none), SEVERITIES)))
+        gained = np.concatenate(list(self.gained.values()), axis=1)
+        lanes = np.exp(gained)
         units = np.matmul(members.weights.T, lanes)
         together = [units[:, [line[0] for line in members.lines if len(line) == 1]]]
         for line in members.lines:
@@ -147,13 +153,14 @@ class JointLanes:
                 both = mine.mean(axis=1, keepdims=True) + mine.prod(axis=1, keepdims=True)
                 together.append(0.5 * both)
         lines = np.concatenate(together, axis=1)
-        chance = min(_LINES_HIT / len(members.lines), _MOST_LIKELY)
-        logs = np.log1p(chance * (lines - 1.0)).sum(axis=1)
+        logs = np.log1p(chance(len(members.lines)) * (lines - 1.0)).sum(axis=1)
         since = np.logaddexp.reduce(logs, axis=1) - np.log(SEVERITIES)
         best = int(np.argmax(since))
         return Standing(
             score=max(float(np.logaddexp.reduce(since) + np.log(_MINUTES)), 0.0),
             carriers=_carriers(lanes[best].mean(axis=1), units[best].mean(axis=1), members, wrong),
+            since=since,
+            gained=gained[best],
         )
 
     def snapshot(self) -> dict[str, Any]:
@@ -170,6 +177,11 @@ class JointLanes:
             name: np.array(gained, float).reshape(len(gained), -1, SEVERITIES)
             for name, gained in state.items()
         }
+
+
+def chance(lines: int) -> float:
+    """How likely a fault is to hit one of so many product lines."""
+    return min(_LINES_HIT / lines, _MOST_LIKELY)
 
 
 def _carriers(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 
+from detectors.account import Account, account_of
 from detectors.joint import FIRST_NAMES, LATER_NAMES, JointLanes, Membership
 from pipeline.model.vocabulary import CLIENT_FAMILIES, FINER_CLIENTS, Signal
 
@@ -46,6 +47,7 @@ class Together:
     def __init__(self) -> None:
         self.evidence = JointLanes()
         self._opened: dict[tuple[str, int], tuple[Lane, ...]] = {}
+        self._accounts: dict[tuple[str, int], Account] = {}
         self._over: list[tuple[str, int]] = []
         self._unit: dict[str, list[int]] = {}
         self._units: dict[tuple[str, bool], int] = {}
@@ -76,12 +78,14 @@ class Together:
         self._over = []
         amiss = any(bool(part.evidence.is_open.any()) for part in parts.values())
         wrong = LATER_NAMES if amiss else FIRST_NAMES
-        standing = self.evidence.standing(self.members(parts, lanes), wrong)
+        members = self.members(parts, lanes)
+        standing = self.evidence.standing(members, wrong)
         if standing.score < threshold:
             return []
         places = [(name, at) for name, part in parts.items() for at in range(len(part.gain))]
         found = [places[at] for at in np.flatnonzero(standing.carriers).tolist()]
         carriers = tuple(lanes[name][at] for name, at in found)
+        account = account_of(standing, members, [lanes[name][at] for name, at in places])
         opened = []
         for name, lane in found:
             part = parts[name]
@@ -89,6 +93,7 @@ class Together:
                 opened.append((name, part.evidence.open(lane, minute, standing.score)))
                 part.gate.watch(part.evidence, [lane])
                 self._opened[name, lane] = carriers
+                self._accounts[name, lane] = account
         return opened
 
     def carriers(self, group: str, change: Change) -> tuple[Lane, ...]:
@@ -102,6 +107,10 @@ class Together:
             return self._opened.get(key, ())
         self._over.append(key)
         return self._opened.pop(key, ())
+
+    def account(self, group: str, change: Change) -> Account | None:
+        """How the score that has just opened a flag is made up; None if its lane rose alone."""
+        return self._accounts.pop((group, change.lane), None) if change.opened else None
 
     def members(self, parts: Mapping[str, Part], lanes: Mapping[str, Sequence[Lane]]) -> Membership:
         """Units by client and kind of sign; the lanes of a group share its say in the unit."""

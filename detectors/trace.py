@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from detectors.account import Account
     from detectors.evidence import Change
     from detectors.law import Judgement
     from pipeline.model.flag import Flag
@@ -78,13 +79,17 @@ class Trace:
         small = judgement.sums.astype(np.float32), completeness.astype(np.float32)
         kept.append(_Kept(judgement, *small))
 
-    def tell(self, group: str, flags: Iterable[tuple[Change, Flag]]) -> None:
-        """Write what the flags rest on that opened or closed in the hour kept last."""
+    def tell(self, group: str, flags: Iterable[tuple[Change, Flag, Account | None]]) -> None:
+        """Write what the flags rest on that opened or closed in the hour kept last.
+
+        With each flag comes the account of the joint score, if that has just opened it.
+        """
         kept = self._kept.get(group, ())
-        for change, flag in flags:
+        for change, flag, account in flags:
             lane = (group, change.lane)
             if change.opened:
-                run = _Run(flag.flag_id, change, self._closed.get(lane, 0), change.onset - _BEFORE)
+                fresh, wanted = self._closed.get(lane, 0), change.onset - _BEFORE
+                run = _Run(flag.flag_id, change, fresh, wanted, account)
                 self._written[flag.flag_id] = change.minute + 1
             else:
                 start = self._written.pop(flag.flag_id, 0)
@@ -112,6 +117,7 @@ class _Run:
     change: Change
     earliest: int
     wanted: int
+    account: Account | None = None
 
     def touches(self, kept: _Kept) -> bool:
         """Whether the run holds minutes of that hour."""
@@ -152,7 +158,12 @@ def _rows(run: _Run, kept: _Kept, span: slice) -> pa.Table:
         "threshold": np.full(count, threshold),
         "carried": _first(told.r[lane] * fresh, count, given=run.change.opened),
         "carried_cusum": _first(told.cusum[lane] * fresh, count, given=run.change.opened),
+        "joint_since": [None] * count,
+        "joint_lanes": [None] * count,
     }
+    if run.account is not None and kept.end > run.change.minute:
+        columns["joint_since"][0] = list(run.account.since)
+        columns["joint_lanes"][0] = list(run.account.lanes)
     return pa.table(columns, schema=TRACE_SCHEMA)
 
 

@@ -36,7 +36,9 @@ def explanation_json(explanation: Explanation) -> dict[str, Any]:
     minutes = [dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True)]
     for row in minutes:
         row["minute"] = rfc3339(moment(row["minute"]))
+    joint = trace.joint
     return {
+        "joint": joint and {"since": _plain(joint.since), "lanes": joint.lanes},
         "flag": to_json(explanation.flag),
         "law": str(trace.law),
         "formula": FORMULAS[trace.law],

@@ -13,6 +13,7 @@ from pipeline.model.trace import LawName
 from pipeline.model.vocabulary import CLIENT_LABELS
 from pipeline.model.window import moment as at_minute
 from pipeline.report.explain import MINUTES_A_YEAR
+from pipeline.report.explain_joint import joint_score, joint_text
 from pipeline.report.explain_words import (
     FORMULAS,
     exact,
@@ -61,6 +62,8 @@ def explanation_text(explanation: Explanation, *, time_zone: str = "UTC") -> str
             break_on_hyphens=False,
             break_long_words=False,
         )
+    if explanation.trace.joint is not None:
+        lines += ["", *joint_text(explanation.trace.joint)]
     lines += ["", *_minutes(explanation), "", *_plot(explanation), ""]
     for at in explanation.decisive:
         mark = " (the alarm)" if at == explanation.alarm else ""
@@ -118,10 +121,11 @@ def _facts(explanation: Explanation, zone: str) -> list[tuple[str, str]]:
 
 def _again(explanation: Explanation) -> str:
     if explanation.flag.detector == JOINT:
-        alone = exact(float(explanation.score[explanation.alarm]))
+        alone, joint = exact(float(explanation.score[explanation.alarm])), explanation.trace.joint
+        score = explanation.flag.score if joint is None else joint_score(joint)
         return (
-            f"by what several lanes say together, score {exact(explanation.flag.score)}; this "
-            f"lane alone stands at {alone}"
+            f"by what several lanes say together, score {exact(score)}; this lane alone "
+            f"stands at {alone}"
         )
     if explanation.score_again is None:
         return "the minutes that were kept do not reach the threshold: its history is longer"

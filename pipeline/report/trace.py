@@ -43,6 +43,18 @@ class Trace:
     spread: NDArray[np.float64]
     threshold: NDArray[np.float64]
     carried: tuple[NDArray[np.float64], NDArray[np.float64]]
+    joint: Joint | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Joint:
+    """How a joint score is made up; ``lanes`` are rows of ``joint_lanes`` in TRACE_SCHEMA.
+
+    ``since`` is the log of E_s, the latest start first, shape (hours,).
+    """
+
+    since: NDArray[np.float64]
+    lanes: list[dict[str, Any]]
 
 
 def read_traces(folder: Path, flag_ids: Iterable[str]) -> dict[str, Trace]:
@@ -73,6 +85,8 @@ def _trace(rows: pa.Table) -> Trace:
     first: dict[str, Any] = rows.slice(0, 1).to_pylist()[0]
     wide = np.array(rows["alternatives"].to_pylist(), float)
     nothing = [0.0] * wide.shape[1]
+    jointly = rows.filter(pc.field("joint_since").is_valid()).select(["joint_since", "joint_lanes"])
+    joint = jointly.slice(0, 1).to_pylist()
     return Trace(
         law=LawName(first["law"]),
         minute=rows["minute"].cast(pa.int64()).to_numpy() // MINUTE_US,
@@ -82,6 +96,7 @@ def _trace(rows: pa.Table) -> Trace:
             np.array(first["carried"] or nothing, float),
             np.array(first["carried_cusum"] or nothing, float),
         ),
+        joint=Joint(np.array(joint[0]["joint_since"]), joint[0]["joint_lanes"]) if joint else None,
         **{
             name: numbers(name)
             for name in (

@@ -13,8 +13,10 @@ from detectors.failure import FailureLanes, FailureSettings
 from detectors.flags import JOINT, Lane, flag_of
 from detectors.joint import JointEvidence, JointLanes, Membership
 from detectors.together import Together
-from pipeline.model.vocabulary import Client, OutcomeFamily, Service, Signal, Source
+from pipeline.model.vocabulary import CLIENT_LABELS, Client, OutcomeFamily, Service, Signal, Source
 from pipeline.model.window import USER_HOUR_SCHEMA, Cell, WindowBlock
+from pipeline.report.explain_joint import factors, joint_score, joint_text
+from pipeline.report.trace import Joint
 
 NAMES = tuple("abcdef")
 
@@ -174,6 +176,18 @@ def test_a_joint_flag_names_its_lanes_and_waits_for_the_slowest_source():
         assert flag.detector == JOINT
         assert flag.raised_at == flag.alarm_at + timedelta(seconds=60 + 5400)
         assert flag.score >= 14.0
+        account = together.account(name, change)
+        assert account is not None
+        kept = Joint(np.array(account.since), list(account.lanes))
+        assert joint_score(kept) == pytest.approx(flag.score, rel=1e-9)
+        product = np.prod(list(factors(kept).values()), axis=0)
+        assert np.log(product.mean()) == pytest.approx(max(account.since), rel=1e-9)
+        told = "\n".join(joint_text(kept))
+        assert f"score = ln(60 * sum) = {flag.score:.3f}" in told
+        assert {"Outlook for iOS", "Outlook for Android"} <= {
+            client for client in CLIENT_LABELS.values() if f": {client}: " in told
+        }
+        assert together.account(name, change) is None
 
 
 def test_a_lane_that_has_closed_starts_from_nothing():
