@@ -43,16 +43,19 @@ def outrider(*arguments: object, code: tuple[int, ...] = (0,)) -> str:
 
 def cells(table: pa.Table) -> str:
     """All text in a table: dictionaries as a whole, also what no row uses any more."""
-    found: list[Any] = [table.schema.to_string()]
-    for column in table.columns:
-        if pa.types.is_dictionary(column.type):
-            for chunk in column.chunks:
-                found += chunk.dictionary.to_pylist()
-        elif pa.types.is_list(column.type):
-            found += pc.list_flatten(column).unique().to_pylist()
-        elif not pa.types.is_temporal(column.type):
-            found += column.unique().to_pylist()
-    return "\n".join(map(str, found))
+    parts = [table.schema.to_string(), *(v for c in table.columns for v in values(c))]
+    return "\n".join(map(str, parts))
+
+
+def values(column: pa.ChunkedArray) -> list[Any]:
+    """Each value once, those inside lists and structs too; no times."""
+    if pa.types.is_dictionary(column.type):
+        return [value for chunk in column.chunks for value in chunk.dictionary.to_pylist()]
+    if pa.types.is_struct(column.type):
+        return [value for part in column.flatten() for value in values(part)]
+    if pa.types.is_list(column.type):
+        return values(pc.list_flatten(column))
+    return [] if pa.types.is_temporal(column.type) else list(column.unique().to_pylist())
 
 
 def text_of(path: Path) -> str:
