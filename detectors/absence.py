@@ -6,7 +6,8 @@ product line, p = (absent + a/2) / (at work + a) with a pseudo-person a = 1, sum
 hours next to it with half the weight. Who is at work is told by the clients themselves, so a
 holiday or a late Monday moves both sides. A day of the week on which people leave their
 desks early is held against its own share where that is higher, pulled towards the share of
-all working days by 50 people: without it tenants of 10,000 have a false page every Friday.
+all working days by 50 people: without it a simulated tenant of 10,000 had a false page on
+three Fridays of four.
 """
 
 from __future__ import annotations
@@ -160,9 +161,9 @@ class AbsenceBaseline(LaneArrays):
         told = take * usual.known
         self.at_work[:, :, slot] = self.at_work[:, :, slot] * fade + at_work * take
         self.absent[:, :, slot] = self.absent[:, :, slot] * fade + absent * take
-        fade = np.where(lanes, _FADE_A_WEEK, 1.0)[:, None]
-        self.own_at_work[:, :, own] = self.own_at_work[:, :, own] * fade + at_work * take
-        self.own_absent[:, :, own] = self.own_absent[:, :, own] * fade + absent * take
+        weekly = np.where(lanes, _FADE_A_WEEK, 1.0)[:, None]
+        self.own_at_work[:, :, own] = self.own_at_work[:, :, own] * weekly + at_work * take
+        self.own_absent[:, :, own] = self.own_absent[:, :, own] * weekly + absent * take
         self.excess = self.excess * forget + (residual - noise) * told
         self.scale = self.scale * forget + scale * told
         self.hours = self.hours + lanes

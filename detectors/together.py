@@ -85,15 +85,17 @@ class Together:
         places = [(name, at) for name, part in parts.items() for at in range(len(part.gain))]
         found = [places[at] for at in np.flatnonzero(standing.carriers).tolist()]
         carriers = tuple(lanes[name][at] for name, at in found)
+        fresh = [(name, lane) for name, lane in found if not parts[name].evidence.is_open[lane]]
+        if not fresh:
+            return []
         account = account_of(standing, members, [lanes[name][at] for name, at in places])
         opened = []
-        for name, lane in found:
+        for name, lane in fresh:
             part = parts[name]
-            if not part.evidence.is_open[lane]:
-                opened.append((name, part.evidence.open(lane, minute, standing.score)))
-                part.gate.watch(part.evidence, [lane])
-                self._opened[name, lane] = carriers
-                self._accounts[name, lane] = account
+            opened.append((name, part.evidence.open(lane, minute, standing.score)))
+            part.gate.watch(part.evidence, [lane])
+            self._opened[name, lane] = carriers
+            self._accounts[name, lane] = account
         return opened
 
     def carriers(self, group: str, change: Change) -> tuple[Lane, ...]:
