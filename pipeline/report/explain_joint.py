@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from detectors.joint import chance
-from pipeline.model.vocabulary import CLIENT_LABELS, Client, Signal, Source
-from pipeline.report.words import SIGNAL_LABELS, SOURCE_LABELS
+from pipeline.model.vocabulary import Client, Signal, Source
+from pipeline.report.explain_words import lane_title
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -96,14 +96,14 @@ def _starts(joint: Joint) -> list[str]:
 
 
 def _name(lane: dict[str, Any]) -> str:
-    what = SIGNAL_LABELS[Signal(lane["signal"])]
-    if lane["error_code"] is not None:
-        what += f" {lane['error_code']}"
-    elif lane["family"] is not None:
-        what += f" ({lane['family']})"
-    client = CLIENT_LABELS[Client(lane["client"])]
-    source = SOURCE_LABELS[Source(lane["source"])]
-    return f"unit {lane['unit']}: {client}: {what}, {source}"
+    title = lane_title(
+        Client(lane["client"]),
+        Signal(lane["signal"]),
+        Source(lane["source"]),
+        lane["family"],
+        lane["error_code"],
+    )
+    return f"unit {lane['unit']}: {title}"
 
 
 def _row(weight: str, values: Sequence[float] | NDArray[np.float64], name: str) -> str:

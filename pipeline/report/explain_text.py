@@ -10,18 +10,18 @@ import numpy as np
 
 from detectors.flags import JOINT
 from pipeline.model.trace import LawName
-from pipeline.model.vocabulary import CLIENT_LABELS
 from pipeline.model.window import moment as at_minute
 from pipeline.report.explain import MINUTES_A_YEAR
 from pipeline.report.explain_joint import joint_score, joint_text
 from pipeline.report.explain_words import (
     FORMULAS,
     exact,
+    lane_title,
     of_the_winner,
     question,
     spelled_out,
 )
-from pipeline.report.words import SIGNAL_LABELS, SOURCE_LABELS, count, moment, short
+from pipeline.report.words import count, moment, short
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,14 +39,7 @@ _PLOT_HEIGHT: Final = 9
 
 def flag_title(flag: Flag) -> str:
     """Client, signal and source of a flag."""
-    label = CLIENT_LABELS[flag.client]
-    what = SIGNAL_LABELS.get(flag.signal, str(flag.signal))
-    if flag.error_code is not None:
-        what += f" {flag.error_code}"
-    elif flag.family is not None:
-        what += f" ({flag.family})"
-    source = SOURCE_LABELS.get(flag.source, str(flag.source))
-    return f"{label[:1].upper()}{label[1:]}: {what}, {source}"
+    return lane_title(flag.client, flag.signal, flag.source, flag.family, flag.error_code)
 
 
 def explanation_text(explanation: Explanation, *, time_zone: str = "UTC") -> str:

@@ -6,6 +6,8 @@ import math
 from typing import TYPE_CHECKING, Final
 
 from pipeline.model.trace import LawName
+from pipeline.model.vocabulary import CLIENT_LABELS, Client, Signal, Source
+from pipeline.report.words import SIGNAL_LABELS, SOURCE_LABELS
 
 if TYPE_CHECKING:
     from pipeline.report.explain import Explanation
@@ -19,6 +21,18 @@ _NB: Final = (
     "llr = x ln(m1/m0) + (x + k) ln((k + m0) / (k + m1))"
 )
 FORMULAS: Final = {LawName.BETA_BINOMIAL: _BB, LawName.NEGATIVE_BINOMIAL: _NB}
+
+
+def lane_title(
+    client: Client, signal: Signal, source: Source, family: str | None, error_code: int | None
+) -> str:
+    """Client, signal and source of a lane."""
+    label, what = CLIENT_LABELS[client], SIGNAL_LABELS.get(signal, str(signal))
+    if error_code is not None:
+        what += f" {error_code}"
+    elif family is not None:
+        what += f" ({family})"
+    return f"{label[:1].upper()}{label[1:]}: {what}, {SOURCE_LABELS.get(source, str(source))}"
 
 
 def exact(value: float) -> str:
