@@ -19,7 +19,7 @@ from detectors.shift import ShiftSettings, in_hours
 from detectors.single import NEW_ERROR_SETTINGS, RETRY_SETTINGS
 from detectors.timeline import Timeline
 from detectors.together import Together
-from detectors.trace import Trace
+from detectors.trace import KEPT_HOURS, Trace
 from pipeline.model.vocabulary import OUTCOME_FAMILIES, Client, OutcomeFamily
 
 if TYPE_CHECKING:
@@ -52,11 +52,13 @@ class BankSettings:
         false_pages_per_month: budget over all lanes of a tenant.
         family_of_code: outcome family of each known failure code; others are ``service``.
         warm_hours: hours a level must have been learned before a drop is judged.
+        trace_hours: hours of evidence kept for flags that may rise.
     """
 
     false_pages_per_month: float
     family_of_code: Mapping[int, OutcomeFamily]
     warm_hours: float = 168.0
+    trace_hours: int = KEPT_HOURS
 
 
 class TenantBank:
@@ -78,7 +80,7 @@ class TenantBank:
         self.together = Together()
         self.siblings = Siblings.empty()
         self.timeline = Timeline(tenant)
-        self.trace = Trace()
+        self.trace = Trace(settings.trace_hours)
         self.roster = Roster(settings.family_of_code)
         self._found: list[tuple[int, Flag]] = []
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 class Frozen:
     """Base of frozen dataclasses whose arrays nobody writes to.
 
-    A bank is copied every hour while late data may re-open the past; its lanes and the day
+    A live bank is copied each time the hours still open are judged; its lanes and the day
     of judgements it keeps (12 MB of 450 lanes) are most of it and are not copied.
     """
 

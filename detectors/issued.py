@@ -42,6 +42,14 @@ class IssuedFlags(Issued[Flag]):
         """The same numbers, with the word that they no longer hold."""
         return replace(last, revision=last.revision + 1, state=FlagState.RETRACTED, corrected_at=at)
 
+    def due_at(self, document: Flag) -> datetime:
+        """When it was raised; of a closing, when that was decided too."""
+        return max(document.raised_at, document.decided_at or document.raised_at)
+
+    def matter(self, document: Flag) -> object:
+        """Its state: an open flag is an alarm, whatever its numbers grow to."""
+        return document.state
+
     def is_retracted(self, document: Flag) -> bool:
         """Whether its state says so."""
         return document.state is FlagState.RETRACTED

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 # Nearly all flags rise within a day of their onset, and most close within one. Beyond it
 # the hourly timeline tells the story. A day of 450 lanes takes 12 MB.
-_KEPT_HOURS: Final = 24
+KEPT_HOURS: Final = 24
 _MINUTE_US: Final = 60_000_000
 # What was quiet before shows what the change is held against.
 _BEFORE: Final = 30
@@ -54,9 +54,13 @@ class Trace:
 
     From half an hour before the onset to the alarm, and on to the recovery; of a flag that
     stays open for more than a day, the last day.
+
+    Args:
+        hours: how many are kept; 0 writes nothing.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, hours: int = KEPT_HOURS) -> None:
+        self._hours = hours
         self._kept: dict[str, deque[_Kept]] = {}
         self._written: dict[str, int] = {}
         self._closed: dict[tuple[str, int], int] = {}
@@ -75,7 +79,9 @@ class Trace:
             judgement: what they were told, of whole hours.
             completeness: of each minute, shape (lanes, minutes).
         """
-        kept = self._kept.setdefault(group, deque(maxlen=_KEPT_HOURS))
+        if not self._hours:
+            return
+        kept = self._kept.setdefault(group, deque(maxlen=self._hours))
         small = judgement.sums.astype(np.float32), completeness.astype(np.float32)
         kept.append(_Kept(judgement, *small))
 

@@ -74,6 +74,20 @@ class IssuedIncidents(Issued[Incident]):
             resolved_at=None,
         )
 
+    def due_at(self, document: Incident) -> datetime:
+        """Its published_at."""
+        return document.published_at
+
+    def matter(self, document: Incident) -> object:
+        """What somebody on call would do something else for."""
+        return (
+            document.state,
+            document.severity,
+            document.verdict,
+            document.services,
+            document.clients,
+        )
+
     def is_retracted(self, document: Incident) -> bool:
         """Whether its state says so."""
         return document.state is IncidentState.RETRACTED

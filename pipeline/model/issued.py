@@ -1,10 +1,11 @@
 """What has been issued, and what late records make of it: one rule for flags and incidents.
 
-Late records re-open the past. The stages then go through it again as if these records had
-been in time, and what they give is the *truth*. It is compared with the last revisions
-issued: a document that differs gets a new revision, one that the truth does not know is
-retracted, a new one is issued. Only the dates tell that it came late: nothing that became
-known by a late record is dated before that record had come.
+A live run judges the open hours again and again as records come. What the stages give for all
+records there are by now is the *truth*: every revision of every document, in order. It is
+compared with the last revisions issued: what is new is issued in its time, a document that
+differs gets a new revision, one that the truth does not know is retracted. Only the dates
+tell what came late: nothing that became known by a late record is dated before that record
+had come.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable
     from datetime import datetime
 
 D = TypeVar("D")
@@ -69,36 +70,78 @@ class Issued(ABC, Generic[D]):
     def over_at(self, document: D) -> datetime | None:
         """Event time after which it says nothing new, None while it may."""
 
-    def issue(self, document: D) -> D:
-        """The next revision of a document, in its time."""
-        key = self.key(document)
-        self.last[key] = self.revised(document, self.last.get(key), self.since.get(key), None)
-        return self.last[key]
+    @abstractmethod
+    def due_at(self, document: D) -> datetime:
+        """The moment from which it may be told."""
 
-    def correct(self, truth: Mapping[str, D], at: datetime) -> list[D]:
-        """The revisions that turn what was issued into ``truth``: retractions, then the rest.
+    @abstractmethod
+    def matter(self, document: D) -> object:
+        """What of it is worth a revision while its hour is still being counted."""
+
+    def follow(
+        self,
+        truth: Iterable[D],
+        now: datetime,
+        *,
+        judged_to: datetime | None = None,
+        whole: bool = True,
+    ) -> list[D]:
+        """The revisions that turn what was issued into the truth: retractions, then the rest.
 
         Args:
-            truth: by id, what would be the last revisions.
-            at: moment before which the late records had not all come.
+            truth: all revisions of the documents that may still change, in order.
+            now: what is due later is not issued yet.
+            judged_to: ``now`` of the last call; what was due by then came late.
+            whole: compare all of a document; else only its ``matter``, so that numbers which
+                grow with every record of the hour do not make a revision each.
         """
+        told: dict[str, list[D]] = {}
+        for document in truth:
+            told.setdefault(self.key(document), []).append(document)
+        due = {k: [d for d in ds if self.due_at(d) <= now] for k, ds in told.items()}
         gone = [
-            self.retraction(last, at)
+            self.retraction(last, now)
             for key, last in self.last.items()
-            if key not in truth and not self.is_retracted(last)
+            if key not in told and not self.is_retracted(last)
         ]
         out = list(gone)
-        for key, document in truth.items():
-            last = self.last.get(key)
-            if last is not None and self.plain(last) == self.plain(document):
-                continue
+        for key, documents in due.items():
+            if documents:
+                out += self._next(key, documents, gone, now, judged_to, whole=whole)
+        self.last.update((self.key(document), document) for document in out)
+        return out
+
+    def _next(
+        self,
+        key: str,
+        due: list[D],
+        gone: list[D],
+        now: datetime,
+        judged_to: datetime | None,
+        *,
+        whole: bool,
+    ) -> list[D]:
+        """The revisions of one document that are missing up to its newest one."""
+        last = self.last.get(key)
+        face = self.plain if whole else self.matter
+        if last is not None and face(due[-1]) == face(last):
+            return []
+        fresh = [d for d in due if judged_to is None or self.due_at(d) > judged_to]
+        known = len(due) - len(fresh)  # these were due when it was judged last
+        in_time = (
+            last is None if not known else last is not None and face(last) == face(due[known - 1])
+        )
+        if not in_time:
             if last is not None:
                 self.since.setdefault(key, self.raised_at(last))
             else:
-                known = (self.raised_at(g) for g in gone if self.same_matter(g, document))
-                self.since[key] = min(known, default=at)
-            out.append(self.revised(document, last, self.since[key], at))
-        self.last.update((self.key(document), document) for document in out)
+                raised = (self.raised_at(g) for g in gone if self.same_matter(g, due[-1]))
+                self.since[key] = min(raised, default=now)
+            return [self.revised(due[-1], last, self.since[key], now)]
+        out: list[D] = []
+        for document in fresh:
+            last = self.revised(document, last, self.since.get(key), None)
+            out.append(last)
         return out
 
     def forget_before(self, moment: datetime, needed: Collection[str] = ()) -> None:
@@ -108,10 +151,3 @@ class Issued(ABC, Generic[D]):
             if over is not None and over < moment and key not in needed:
                 del self.last[key]
                 self.since.pop(key, None)
-
-    def newest(self, base: Mapping[str, D], *steps: Iterable[D]) -> dict[str, D]:
-        """By id the newest of the documents; later steps win over earlier ones and ``base``."""
-        found = dict(base)
-        for documents in steps:
-            found.update((self.key(d), d) for d in documents)
-        return found

@@ -119,7 +119,6 @@ class WindowBlock:
         settle: by (tenant, source), seconds after a minute's end until half and until
             95 % of its records have arrived: (median, p95).
         measured: the (tenant, source) whose settle times were measured, not declared.
-        revisions: int32 array of shape (cells, minutes); None = everything is revision 1.
     """
 
     start: datetime
@@ -132,7 +131,6 @@ class WindowBlock:
     gaps: tuple[Gap, ...] = ()
     settle: Mapping[tuple[str, Source], tuple[float, float]] = field(default_factory=dict)
     measured: frozenset[tuple[str, Source]] = frozenset()
-    revisions: Any | None = None
 
 
 # Hourly observed and expected values by lane, with the band in which 99 % of quiet hours

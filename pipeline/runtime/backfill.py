@@ -114,7 +114,8 @@ def with_tenant(table: pa.Table, name: str) -> pa.Table:
         return table
     values = [value or name for value in column.dictionary.to_pylist()]
     renamed = pa.DictionaryArray.from_arrays(column.indices, pa.array(values, pa.string()))
-    return table.set_column(table.schema.get_field_index("tenant"), "tenant", renamed)
+    at = table.schema.get_field_index("tenant")
+    return table.set_column(at, table.schema.field(at), renamed)
 
 
 class _Run:
@@ -209,7 +210,7 @@ class _Run:
                     advisories=advisories if day == days[0] else (),
                 )
                 outputs.add(outcome)
-                exposures.take(outcome.block)
+                exposures.take(outcome.judged.block)
                 self.facts.take(outcome, events)
                 newest.update({i.incident_id: i for i in outcome.incidents})
                 self.progress.advance()

@@ -49,7 +49,7 @@ class Exposures:
         The upper quartile of the last ten days with users stands for a working day.
         """
         effects: dict[tuple[Service, Client], float] = {}
-        for bank in stages.banks.values():
+        for bank in stages.judging.banks.values():
             for key, effect in detectable(bank).items():
                 effects[key] = min(effect, effects.get(key, 1.0))
         return {

@@ -55,16 +55,16 @@ class BlockOutputs:
 
     def add(self, outcome: Outcome) -> None:
         """Append one block."""
-        for flag in outcome.flags:
+        for flag in outcome.judged.flags:
             self._flags.write(to_line(flag) + "\n")
         self.add_incidents(outcome.incidents)
-        table = to_table(outcome.block)
+        table = to_table(outcome.judged.block)
         if table.num_rows:
             self._windows.write_table(table)
-        if outcome.timeline.num_rows:
-            self._timeline.write_table(outcome.timeline)
-        if outcome.trace.num_rows:
-            self._trace.write_table(outcome.trace)
+        if outcome.judged.timeline.num_rows:
+            self._timeline.write_table(outcome.judged.timeline)
+        if outcome.judged.trace.num_rows:
+            self._trace.write_table(outcome.judged.trace)
 
     def add_incidents(self, incidents: Iterable[Incident]) -> None:
         """Append incident revisions."""

@@ -68,12 +68,12 @@ class Facts:
 
     def take(self, outcome: Outcome, events: pa.Table) -> None:
         """Add one block."""
-        block = outcome.block
+        block = outcome.judged.block
         self.start = self.start or block.start
         self.end = moment_after(block)
         self.tenants |= {cell.tenant for cell in block.cells}
         self.gaps += block.gaps
-        self.flags += sum(1 for flag in outcome.flags if flag.revision == 1)
+        self.flags += sum(1 for flag in outcome.judged.flags if flag.revision == 1)
         self._take_cells(block)
         for (_, source), share in block.completeness.items():
             facts = self.sources.setdefault(source, SourceFacts())
@@ -109,8 +109,8 @@ class Facts:
 
     def finish(self, stages: Stages) -> None:
         """Take over the totals the stages kept."""
-        self.duplicates = stages.windows.duplicates
-        self.counted = stages.windows.events
+        self.duplicates = stages.judging.windows.duplicates
+        self.counted = stages.judging.windows.events
 
 
 def summarise(

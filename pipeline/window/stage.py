@@ -8,8 +8,6 @@ from pipeline.model.clock import MINUTE_US, from_us, to_us
 from pipeline.window.closing import close
 from pipeline.window.columns import columns, take
 from pipeline.window.dedupe import fresh_rows
-from pipeline.window.late import keep
-from pipeline.window.state import Closed
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -33,8 +31,7 @@ def advance(
     Args:
         state: changed in place and returned.
         events: table of EVENT_SCHEMA with the events of the stretch in any order. Events
-            of any other time are counted in ``state.outside`` and change no window; late
-            ones go through :func:`pipeline.window.late.reopen` first.
+            of any other time are counted in ``state.outside`` and change no window.
         start: first minute; must be where the last block ended, if there was one.
         until: minute after the last one.
         data_end: newest moment any record speaks of; minutes younger than a feed's delay
@@ -55,7 +52,6 @@ def advance(
     time = told.time[rows]
     inside = rows[(time >= start_us) & (time < until_us)]
     state.outside += len(rows) - len(inside)
-    before = state.memory.copy() if state.horizon else None
     block = close(
         state.memory,
         take(told, inside),
@@ -64,8 +60,6 @@ def advance(
         data_end=data_end,
         declared=state.declared,
     )
-    if before is not None:
-        keep(state, Closed(before, until, data_end, events.take(inside), block))
     state.closed_to = until
     state.seen.forget_before(until_us)
     return state, block

@@ -1,10 +1,9 @@
-"""What the window stage remembers: what it counts on with, and the windows that may re-open."""
+"""What the window stage remembers and counts on with."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from pipeline.model.vocabulary import Source
 from pipeline.window.arrival import DECLARED, Arrival
@@ -16,16 +15,10 @@ from pipeline.window.users import OpenHours
 if TYPE_CHECKING:
     from datetime import datetime
 
-    import pyarrow as pa
-
-    from pipeline.model.window import Cell, WindowBlock
+    from pipeline.model.window import Cell
     from pipeline.window.gaps import FeedRate
 
 Feed: TypeAlias = tuple[str, Source]
-
-# The Activity API promises no bound; a record a day late is usual when it catches up, and 90
-# minutes is its ordinary delay (rounded up).
-LATE_HORIZON: Final = timedelta(hours=26)
 
 
 @dataclass(slots=True)
@@ -59,25 +52,6 @@ class Memory:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Closed:
-    """A closed block with all that closing it again takes.
-
-    Attributes:
-        before: the memory it was counted on with; never changed.
-        until: the moment after it.
-        data_end: as it was given when the block was closed first.
-        events: the events counted in it, table of EVENT_SCHEMA, some 100 bytes each.
-        block: what was given out last.
-    """
-
-    before: Memory
-    until: datetime
-    data_end: datetime | None
-    events: pa.Table
-    block: WindowBlock
-
-
 @dataclass(slots=True)
 class WindowState:
     """Everything the stage remembers; picklable.
@@ -87,21 +61,23 @@ class WindowState:
         memory: what the next block is counted on with.
         seen: identities of the events of the last eight days.
         declared: (median, p95) delays in seconds of sources that tell no arrival time.
-        horizon: how far behind ``closed_to`` a late event re-opens its window; zero: none
-            does, and nothing is kept for it. At most the eight days of ``seen``.
-        kept: the blocks of the horizon, oldest first.
         events, duplicates: counted events, and redelivered ones.
-        reopened: late events that re-opened their window.
-        outside: events for no window that is open or may re-open.
+        outside: events of another time than the block they were given with.
     """
 
     closed_to: datetime | None = None
     memory: Memory = field(default_factory=Memory)
     seen: SeenIds = field(default_factory=SeenIds)
     declared: dict[Source, tuple[float, float]] = field(default_factory=lambda: dict(DECLARED))
-    horizon: timedelta = timedelta(0)
-    kept: tuple[Closed, ...] = ()
     events: int = 0
     duplicates: int = 0
-    reopened: int = 0
     outside: int = 0
+
+    def copy(self) -> WindowState:
+        """A copy that may be counted on with; arrays never written to are shared."""
+        return replace(
+            self,
+            memory=self.memory.copy(),
+            seen=SeenIds(dict(self.seen.days)),
+            declared=dict(self.declared),
+        )

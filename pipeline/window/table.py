@@ -13,20 +13,11 @@ from pipeline.model.window import COUNT_COLUMNS, WINDOW_SCHEMA, WindowBlock
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
-
 
 def _repeated(values: Sequence[str], times: int) -> pa.DictionaryArray:
     ranked = sorted(set(values))
     codes = np.repeat(np.array([ranked.index(v) for v in values], np.int32), times)
     return pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(ranked, pa.string()))
-
-
-def _revisions(block: WindowBlock) -> NDArray[np.int32]:
-    if block.revisions is None:
-        return np.ones(len(block.cells) * block.minutes, np.int32)
-    flat: NDArray[np.int32] = block.revisions.reshape(-1)
-    return flat
 
 
 def to_table(block: WindowBlock) -> pa.Table:
@@ -46,7 +37,7 @@ def to_table(block: WindowBlock) -> pa.Table:
             _repeated([str(c.client) for c in cells], block.minutes),
             *(pa.array(block.counts[name].reshape(-1)) for name in COUNT_COLUMNS),
             pa.array(complete, pa.float32()),
-            pa.array(_revisions(block)),
+            pa.array(np.ones(len(cells) * block.minutes, np.int32)),
         ],
         schema=WINDOW_SCHEMA,
     )

@@ -1,0 +1,372 @@
+"""One tenant, live: records in any order in, revisions of flags and incidents out.
+
+Three layers of time. The **ground** is judged for good, one whole UTC day at a time, as a
+backfill judges it, once no record of that day can come any more (``GRACE``). The **head** is
+a copy of it, led on over the hours that are probably whole, and made anew each hour. The
+hours since are judged on a copy of the head whenever there is news. What all three give is
+compared with what was issued (:mod:`pipeline.model.issued`), and the difference goes out.
+So late records change what they would have changed, and in the end everything is, by
+construction, what a backfill of the same records gives.
+
+The state is in two parts. The **ground part** (ground, tail, head) depends on the records
+alone: it can be had again from an older copy and the records since. The **issued part** says
+what has been told; it has to be kept with every document that goes out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import pyarrow as pa
+
+from detectors.issued import IssuedFlags
+from pipeline.correlate.issued import IssuedIncidents
+from pipeline.match.stage import advance as match
+from pipeline.match.stage import drain
+from pipeline.match.state import MatchState
+from pipeline.model.clock import from_us, to_us
+from pipeline.model.event import EVENT_SCHEMA
+from pipeline.runtime.judging import Judging
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from datetime import datetime
+
+    from pipeline.model.advisory import Advisory
+    from pipeline.model.flag import Flag
+    from pipeline.model.incident import Incident
+    from pipeline.runtime.judging import Judged, Settings
+
+# The Activity API promises no bound; a record a day late is usual when it catches up, and 90
+# minutes is its ordinary delay (rounded up).
+GRACE: Final = timedelta(hours=26)
+# Behind the clock by twice the ordinary delay of the slowest log, nearly all is there.
+HEAD_LAG: Final = timedelta(hours=3)
+# A record of the future is a wrong clock somewhere; one that tells of next week would close
+# all days before it.
+AHEAD: Final = timedelta(days=1)
+# Before anything is closed, a stray record must not open months of silence.
+OLDEST: Final = timedelta(days=8)
+
+_DAY: Final = timedelta(days=1)
+_HOUR: Final = timedelta(hours=1)
+_CHUNK_ROWS: Final = 65_536
+
+
+@dataclass(slots=True)
+class Truth:
+    """Revisions in order, as the stages gave them."""
+
+    flags: list[Flag] = field(default_factory=list)
+    incidents: list[Incident] = field(default_factory=list)
+
+    def add(self, judged: Judged) -> None:
+        """Append what a block gave."""
+        self.flags += judged.flags
+        self.incidents += judged.incidents
+
+
+@dataclass(slots=True)
+class GroundPart:
+    """What the records alone decide.
+
+    Attributes:
+        ground: judged up to ``closed_to``, the start of a UTC day.
+        closed_to: None until the first day is closed.
+        truth: what the ground gave and may still be compared with.
+        tail: records since, tables of EVENT_SCHEMA, one tenant.
+        clock: newest moment any record speaks of.
+        advisories: those not handed to the matching yet.
+        too_old, too_new: records that no day could take any more, or yet.
+    """
+
+    ground: Judging = field(default_factory=Judging)
+    closed_to: datetime | None = None
+    truth: Truth = field(default_factory=Truth)
+    tail: list[pa.Table] = field(default_factory=list)
+    clock: datetime | None = None
+    advisories: list[Advisory] = field(default_factory=list)
+    too_old: int = 0
+    too_new: int = 0
+
+
+@dataclass(slots=True)
+class IssuedPart:
+    """What has been told, and by when.
+
+    ``judged_to`` is the clock of the last judgement.
+    """
+
+    flags: IssuedFlags = field(default_factory=IssuedFlags)
+    incidents: IssuedIncidents = field(default_factory=IssuedIncidents)
+    matched: MatchState = field(default_factory=MatchState)
+    judged_to: datetime | None = None
+
+
+@dataclass(slots=True)
+class _Head:
+    judging: Judging
+    truth: Truth
+    to: datetime
+    hour: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """What one judgement adds: revisions to tell, in order."""
+
+    flags: tuple[Flag, ...] = ()
+    incidents: tuple[Incident, ...] = ()
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to tell."""
+        return bool(self.flags or self.incidents)
+
+
+class Tenant:
+    """A tenant's records, judged as they come.
+
+    Args:
+        settings: of the stages.
+        ground: state to go on from.
+        issued: what was told so far.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        ground: GroundPart | None = None,
+        issued: IssuedPart | None = None,
+    ) -> None:
+        self.settings = settings
+        self.ground = ground or GroundPart()
+        self.issued = issued or IssuedPart()
+        self._head: _Head | None = None
+        self._news = True
+
+    @property
+    def clock(self) -> datetime | None:
+        """Newest moment any record speaks of."""
+        return self.ground.clock
+
+    @property
+    def rows(self) -> int:
+        """Records held that may still be judged again."""
+        return sum(table.num_rows for table in self.ground.tail)
+
+    def tell_time(self, clock: datetime) -> None:
+        """Take notice that everything up to ``clock`` was asked for, though nothing came."""
+        part = self.ground
+        if part.clock is None or clock > part.clock:
+            part.clock = clock
+            self._news = True
+            self._settle()
+
+    def advise(self, advisories: Sequence[Advisory]) -> None:
+        """Take in new versions of advisories."""
+        self.ground.advisories += advisories
+        self._news = True
+
+    def take(self, events: pa.Table, collected_at: datetime | None = None) -> None:
+        """Take records in, of any time and in any order.
+
+        Args:
+            events: table of EVENT_SCHEMA, this tenant's only.
+            collected_at: when they were read; records later than that by a day are refused.
+        """
+        if not events.num_rows:
+            return
+        part = self.ground
+        time = _us(events, "event_time")
+        newest = np.maximum(time, _us(events, "received_time"))
+        if collected_at is not None:
+            good = newest <= to_us(collected_at + AHEAD)
+            part.too_new += int((~good).sum())
+            if not good.all():
+                events, time, newest = events.filter(pa.array(good)), time[good], newest[good]
+            newest = np.minimum(newest, to_us(collected_at))
+        if not len(time):
+            return
+        clock = from_us(int(newest.max()))
+        part.clock = clock if part.clock is None else max(part.clock, clock)
+        oldest = part.closed_to or _day(part.clock - OLDEST)
+        late = time < to_us(oldest)
+        if late.any():
+            part.too_old += int(late.sum())
+            events = events.filter(pa.array(~late))
+        if events.num_rows:
+            self._keep(events)
+            self._news = True
+            self._settle()
+
+    def _keep(self, events: pa.Table) -> None:
+        """Small tables are joined: a thousand batches of ten rows would cost more than the rows."""
+        tail = self.ground.tail
+        if tail and tail[-1].num_rows + events.num_rows <= _CHUNK_ROWS:
+            events = pa.concat_tables([tail.pop(), events])
+            if events.column("event_id").num_chunks > 64:
+                events = events.unify_dictionaries().combine_chunks()
+        tail.append(events)
+
+    def _between(self, start: datetime, until: datetime) -> pa.Table:
+        found = [EVENT_SCHEMA.empty_table()]
+        for table in self.ground.tail:
+            time = _us(table, "event_time")
+            mine = (time >= to_us(start)) & (time < to_us(until))
+            if mine.any():
+                found.append(table if mine.all() else table.filter(pa.array(mine)))
+        return pa.concat_tables(found)
+
+    def _settle(self) -> None:
+        """Judge for good the days that no record can change any more."""
+        part = self.ground
+        if part.clock is None or not part.tail:
+            return
+        if part.closed_to is None:
+            first = min(int(_us(t, "event_time").min()) for t in part.tail)
+            if part.clock < _day(from_us(first)) + _DAY + GRACE:
+                return
+            part.closed_to = _day(from_us(first))
+        while part.clock >= part.closed_to + _DAY + GRACE:
+            start = part.closed_to
+            for begin, end in _days(start, start + _DAY):
+                events = self._between(begin, end)
+                part.truth.add(
+                    part.ground.advance(
+                        self.settings, events, start=begin, until=end, data_end=part.clock
+                    )
+                )
+            part.closed_to = start + _DAY
+            part.tail = [t for t in (_since(t, part.closed_to) for t in part.tail) if t.num_rows]
+            self._head = None
+
+    def judge(self, *, finish: bool = False) -> Issue:
+        """Judge what is open by now, and tell what is new.
+
+        Args:
+            finish: nothing more will come; everything since the ground is judged in whole
+                days, as at the end of a backfill.
+        """
+        part, issued = self.ground, self.issued
+        if part.clock is None or not (self._news or finish):
+            return Issue()
+        now = part.clock
+        whole = True
+        truth: Truth | None = Truth()
+        if part.tail:
+            truth, whole = self._judge_all(now) if finish else self._judge_open(now)
+        elif part.closed_to is None:
+            truth = None
+        flags: list[Flag] = []
+        incidents: list[Incident] = []
+        if truth is not None:
+            flags, incidents = self._follow(truth, now, whole=whole, finish=finish)
+        issued.matched, final = match(issued.matched, now, incidents, part.advisories)
+        part.advisories = []
+        if finish:
+            issued.matched, last = drain(issued.matched)
+            final = (*final, *last)
+        issued.judged_to = now
+        self._news = False
+        return Issue(tuple(flags), final)
+
+    def _follow(
+        self, truth: Truth, now: datetime, *, whole: bool, finish: bool
+    ) -> tuple[list[Flag], list[Incident]]:
+        part, issued = self.ground, self.issued
+        flags = [*part.truth.flags, *truth.flags]
+        incidents = [*part.truth.incidents, *truth.incidents]
+        horizon = now
+        if finish:
+            due = [issued.flags.due_at(f) for f in flags]
+            due += [issued.incidents.due_at(i) for i in incidents]
+            horizon = max([now, *due])
+        return (
+            issued.flags.follow(flags, horizon, judged_to=issued.judged_to, whole=whole),
+            issued.incidents.follow(incidents, horizon, judged_to=issued.judged_to, whole=whole),
+        )
+
+    def _start(self) -> datetime:
+        """First moment that is not judged for good."""
+        part = self.ground
+        if part.closed_to is not None:
+            return part.closed_to
+        return _day(from_us(min(int(_us(t, "event_time").min()) for t in part.tail)))
+
+    def _judge_all(self, now: datetime) -> tuple[Truth, bool]:
+        judging, truth = self.ground.ground.copy(), Truth()
+        newest = max(int(_us(t, "event_time").max()) for t in self.ground.tail)
+        end = _day(from_us(newest)) + _DAY
+        self._lead(judging, truth, self._start(), max(end, self._start()), now)
+        self._head = None
+        return truth, True
+
+    def _judge_open(self, now: datetime) -> tuple[Truth, bool]:
+        """The truth by now, and whether the head is new, so that all of it counts."""
+        hour = _floor(now)
+        head = self._head
+        fresh = head is None or head.hour != hour
+        if head is None or fresh:
+            start = self._start()
+            head = _Head(self.ground.ground.copy(), Truth(), max(start, hour - HEAD_LAG), hour)
+            self._lead(head.judging, head.truth, start, head.to, now)
+            self._head = head
+        truth = Truth(list(head.truth.flags), list(head.truth.incidents))
+        self._lead(head.judging.copy(), truth, head.to, hour + _HOUR, now)
+        return truth, fresh
+
+    def _lead(
+        self, judging: Judging, truth: Truth, start: datetime, until: datetime, now: datetime
+    ) -> None:
+        for begin, end in _days(start, until):
+            events = self._between(begin, end)
+            truth.add(judging.advance(self.settings, events, start=begin, until=end, data_end=now))
+
+    def prune(self) -> None:
+        """Forget documents that nothing can change any more.
+
+        Both parts forget together, so a state restored must hold both as of one moment.
+        """
+        part, issued = self.ground, self.issued
+        if part.closed_to is None:
+            return
+        needed = set(part.ground.correlated.cases)
+        issued.flags.forget_before(part.closed_to)
+        issued.incidents.forget_before(part.closed_to, needed)
+        # The newest revision of each is what the next judgement is compared with.
+        flags = {f.flag_id: f for f in part.truth.flags if f.flag_id in issued.flags.last}
+        incidents = {
+            i.incident_id: i for i in part.truth.incidents if i.incident_id in issued.incidents.last
+        }
+        if issued.judged_to is not None and issued.judged_to >= part.closed_to:
+            part.truth = Truth(list(flags.values()), list(incidents.values()))
+
+
+def _us(table: pa.Table, column: str) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """A column of times as microseconds since 1970; null = 0."""
+    values = table.column(column).cast(pa.int64()).fill_null(0).to_numpy()
+    return np.asarray(values, np.int64)
+
+
+def _since(table: pa.Table, start: datetime) -> pa.Table:
+    mine = _us(table, "event_time") >= to_us(start)
+    return table if mine.all() else table.filter(pa.array(mine))
+
+
+def _day(moment: datetime) -> datetime:
+    return moment.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def _floor(moment: datetime) -> datetime:
+    return moment.replace(minute=0, second=0, microsecond=0)
+
+
+def _days(start: datetime, until: datetime) -> Iterator[tuple[datetime, datetime]]:
+    """[start, until) cut at midnight UTC."""
+    while start < until:
+        end = min(_day(start) + _DAY, until)
+        yield start, end
+        start = end
