@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "demo": ("pipeline.cli.demo", "See an outage found: simulate one, read its logs, report."),
     "backfill": ("pipeline.cli.backfill", "Find the incidents in exported logs."),
+    "run": ("pipeline.cli.run", "Follow logs on one machine; killed anywhere, it goes on."),
     "simulate": ("pipeline.cli.simulate", "Write the logs of a made-up tenant, with labels."),
     "evaluate": ("pipeline.cli.evaluate", "Compare the incidents found with labels."),
     "incidents": (

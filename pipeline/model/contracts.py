@@ -30,6 +30,8 @@ class Poll:
         finished: whether a bounded source (files) has no more.
         received: records read, = events + ignored + rejects.
         ignored: records of kinds that are no evidence (service principals and the like).
+        read_at: when the records were read, if not now: a replay of old logs tells when each
+            of them arrived.
     """
 
     batches: Sequence[pa.Table]
@@ -39,6 +41,7 @@ class Poll:
     finished: bool = False
     received: int = 0
     ignored: int = 0
+    read_at: datetime | None = None
 
 
 class Source(Protocol):

@@ -1,0 +1,1 @@
+"""Destinations: one file each; they deliver, and never sleep or retry by themselves."""

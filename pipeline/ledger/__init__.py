@@ -1,0 +1,1 @@
+"""The embedded store: everything a run on one machine must not forget."""

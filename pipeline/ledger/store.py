@@ -1,0 +1,313 @@
+"""One SQLite file: cursors, records on their way, state, documents, dead letters, deliveries.
+
+Everything that belongs to one step commits in one transaction, so a run that is killed
+finds either the whole step or nothing of it. Write-ahead logging lets others read meanwhile.
+
+| table | holds |
+|---|---|
+| ``cursors`` | by source, where to read on |
+| ``journal`` | messages that the stored state does not hold yet, in order |
+| ``states``, ``parts`` | by tenant, state with the journal number it stands at |
+| ``issued`` | by tenant, what has been told |
+| ``documents`` | every revision of every flag and incident, in order of issue |
+| ``dead`` | what could not be used, with reason and place |
+| ``deliveries`` | by sink, up to where it has taken the documents |
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from pipeline.model.errors import FatalError, RetriableError, StateError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+LEDGER_VERSION: Final = 1
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS cursors (source TEXT PRIMARY KEY, cursor TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS journal (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, tenant TEXT NOT NULL, kind TEXT NOT NULL,
+    read_at INTEGER, body BLOB NOT NULL);
+CREATE INDEX IF NOT EXISTS journal_tenant ON journal (tenant, seq);
+CREATE TABLE IF NOT EXISTS states (tenant TEXT PRIMARY KEY, seq INTEGER NOT NULL, body BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS parts (
+    tenant TEXT NOT NULL, name TEXT NOT NULL, body BLOB NOT NULL, PRIMARY KEY (tenant, name));
+CREATE TABLE IF NOT EXISTS issued (tenant TEXT PRIMARY KEY, body BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS documents (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, id TEXT NOT NULL,
+    revision INTEGER NOT NULL, tenant TEXT NOT NULL, document TEXT NOT NULL,
+    UNIQUE (kind, id, revision));
+CREATE TABLE IF NOT EXISTS dead (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, tenant TEXT, reason TEXT NOT NULL,
+    detail TEXT NOT NULL, place TEXT NOT NULL, kind TEXT NOT NULL, body BLOB, replayed INTEGER);
+CREATE TABLE IF NOT EXISTS deliveries (sink TEXT PRIMARY KEY, seq INTEGER NOT NULL);
+"""
+# Another process may hold the file for the length of one commit, never for this long.
+_BUSY_SECONDS: Final = 30.0
+
+
+class Stored(NamedTuple):
+    """A document as it lies in the ledger: ``kind`` is ``flag`` or ``incident``."""
+
+    seq: int
+    kind: str
+    id: str
+    revision: int
+    tenant: str
+    document: dict[str, Any]
+
+
+class Journalled(NamedTuple):
+    """A message that the stored state may not hold yet; ``read_at`` in microseconds."""
+
+    seq: int
+    tenant: str
+    kind: str
+    read_at: int | None
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """What could not be used.
+
+    Attributes:
+        seq: its number; 0 before it is stored.
+        at: when, microseconds since 1970.
+        tenant: whose; None if not known.
+        reason: one of a closed set of small names.
+        detail: what is wrong and what helps; nothing personal.
+        place: file and line, or topic, partition and offset.
+        kind: ``record`` (refused by a parser) or the kind of the message it was.
+        body: the message, to be tried again; None where only the place is kept.
+        replayed: whether it was tried again.
+    """
+
+    seq: int
+    at: int
+    tenant: str | None
+    reason: str
+    detail: str
+    place: str
+    kind: str
+    body: bytes | None = None
+    replayed: bool = False
+
+
+class Ledger:
+    """The store of one embedded run; used by one writer and any number of readers.
+
+    Args:
+        path: of the file; made with its folder if it is missing.
+        readonly: only look; the file must exist.
+
+    Raises:
+        StateError: the file is of another version or no ledger.
+        FatalError: it cannot be opened.
+    """
+
+    def __init__(self, path: Path, *, readonly: bool = False) -> None:
+        self.path = path
+        if readonly and not path.exists():
+            raise FatalError(f"{path}: no ledger here; name the folder that 'outrider run' wrote")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(
+                path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            )
+            self._prepare()
+        except sqlite3.DatabaseError as error:
+            raise FatalError(
+                f"{path}: cannot be opened as a ledger ({error}); check the path and its "
+                "permissions, or move the file away to start anew"
+            ) from error
+        except OSError as error:
+            raise FatalError(f"{path}: {error.strerror}; choose another --state") from error
+
+    def _prepare(self) -> None:
+        self._db.execute("PRAGMA journal_mode=WAL")
+        # NORMAL would lose the last commits with the power, and with them the cursors' truth.
+        self._db.execute("PRAGMA synchronous=FULL")
+        version = self._db.execute("PRAGMA user_version").fetchone()[0]
+        if version not in {0, LEDGER_VERSION}:
+            raise StateError(
+                f"{self.path}: ledger of version {version}, needed is {LEDGER_VERSION}; run the "
+                "version that wrote it, or name another --state"
+            )
+        if version == 0:
+            self._db.executescript(_SCHEMA)
+            self._db.execute(f"PRAGMA user_version={LEDGER_VERSION}")
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._db.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing.
+
+        Raises:
+            RetriableError: the disk is full or the file is held; nothing was written.
+        """
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            yield
+            self._db.execute("COMMIT")
+        except sqlite3.OperationalError as error:
+            self._roll_back()
+            raise RetriableError(
+                f"{self.path}: cannot write ({error}); free some space, the run goes on by itself",
+                retry_after=10.0,
+            ) from error
+        except BaseException:
+            self._roll_back()
+            raise
+
+    def _roll_back(self) -> None:
+        if self._db.in_transaction:
+            self._db.execute("ROLLBACK")
+
+    def cursor(self, source: str) -> dict[str, Any] | None:
+        """Where to read a source on; None = from the start."""
+        row = self._db.execute("SELECT cursor FROM cursors WHERE source = ?", (source,)).fetchone()
+        return None if row is None else json.loads(row[0])
+
+    def put_cursor(self, source: str, cursor: dict[str, Any]) -> None:
+        """Remember where to read a source on."""
+        self._db.execute(
+            "INSERT OR REPLACE INTO cursors VALUES (?, ?)", (source, json.dumps(cursor))
+        )
+
+    def journal(self, tenant: str, kind: str, read_at: int | None, body: bytes) -> int:
+        """Keep a message until the stored state holds it; its number."""
+        found = self._db.execute(
+            "INSERT INTO journal (tenant, kind, read_at, body) VALUES (?, ?, ?, ?)",
+            (tenant, kind, read_at, body),
+        )
+        return int(found.lastrowid or 0)
+
+    def journalled(self, tenant: str, after: int) -> Iterator[Journalled]:
+        """The messages of a tenant behind a number, in order."""
+        rows = self._db.execute(
+            "SELECT seq, tenant, kind, read_at, body FROM journal "
+            "WHERE tenant = ? AND seq > ? ORDER BY seq",
+            (tenant, after),
+        )
+        return map(Journalled._make, rows)
+
+    def newest(self) -> int:
+        """Number of the last message that was ever journalled."""
+        found = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'journal'")
+        row = found.fetchone()
+        return 0 if row is None else int(row[0])
+
+    def tenants(self) -> list[str]:
+        """Every tenant there is state or a message of."""
+        rows = self._db.execute("SELECT tenant FROM states UNION SELECT tenant FROM journal")
+        return sorted(row[0] for row in rows)
+
+    def state(self, tenant: str) -> tuple[int, bytes] | None:
+        """The stored state of a tenant and the journal number it stands at."""
+        found = self._db.execute("SELECT seq, body FROM states WHERE tenant = ?", (tenant,))
+        row = found.fetchone()
+        return None if row is None else (int(row[0]), bytes(row[1]))
+
+    def parts(self, tenant: str) -> dict[str, bytes]:
+        """The parts of a tenant's state, by name."""
+        rows = self._db.execute("SELECT name, body FROM parts WHERE tenant = ?", (tenant,))
+        return {name: bytes(body) for name, body in rows}
+
+    def put_state(
+        self, tenant: str, seq: int, body: bytes, parts: dict[str, bytes], needed: Iterable[str]
+    ) -> None:
+        """Store a state; messages up to ``seq`` and parts not ``needed`` are dropped."""
+        self._db.execute("INSERT OR REPLACE INTO states VALUES (?, ?, ?)", (tenant, seq, body))
+        self._db.executemany(
+            "INSERT OR REPLACE INTO parts VALUES (?, ?, ?)",
+            [(tenant, name, part) for name, part in parts.items()],
+        )
+        held = self._db.execute("SELECT name FROM parts WHERE tenant = ?", (tenant,))
+        gone = {row[0] for row in held} - set(needed)
+        self._db.executemany(
+            "DELETE FROM parts WHERE tenant = ? AND name = ?", [(tenant, name) for name in gone]
+        )
+        self._db.execute("DELETE FROM journal WHERE tenant = ? AND seq <= ?", (tenant, seq))
+
+    def issued(self, tenant: str) -> bytes | None:
+        """What has been told of a tenant."""
+        found = self._db.execute("SELECT body FROM issued WHERE tenant = ?", (tenant,)).fetchone()
+        return None if found is None else bytes(found[0])
+
+    def put_issued(self, tenant: str, body: bytes) -> None:
+        """Remember what has been told."""
+        self._db.execute("INSERT OR REPLACE INTO issued VALUES (?, ?)", (tenant, body))
+
+    def add_documents(self, kind: str, rows: Sequence[tuple[str, int, str, str]]) -> None:
+        """Append documents: (id, revision, tenant, JSON). The same (id, revision) twice is an error."""
+        self._db.executemany(
+            "INSERT INTO documents (kind, id, revision, tenant, document) VALUES (?, ?, ?, ?, ?)",
+            [(kind, *row) for row in rows],
+        )
+
+    def documents(
+        self, *, after: int = 0, kind: str | None = None, limit: int = -1
+    ) -> list[Stored]:
+        """Documents in order of issue, behind a number."""
+        rows = self._db.execute(
+            "SELECT seq, kind, id, revision, tenant, document FROM documents "
+            "WHERE seq > ? AND (?2 IS NULL OR kind = ?2) ORDER BY seq LIMIT ?3",
+            (after, kind, limit),
+        )
+        return [Stored(s, k, i, r, t, json.loads(text)) for s, k, i, r, t, text in rows]
+
+    def delivered(self, sink: str) -> int:
+        """Number of the last document that a sink has taken."""
+        found = self._db.execute("SELECT seq FROM deliveries WHERE sink = ?", (sink,)).fetchone()
+        return 0 if found is None else int(found[0])
+
+    def put_delivered(self, sink: str, seq: int) -> None:
+        """Remember up to where a sink has taken the documents."""
+        self._db.execute("INSERT OR REPLACE INTO deliveries VALUES (?, ?)", (sink, seq))
+
+    def bury(self, letters: Iterable[DeadLetter]) -> None:
+        """Keep what could not be used."""
+        self._db.executemany(
+            "INSERT INTO dead (at, tenant, reason, detail, place, kind, body) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [(d.at, d.tenant, d.reason, d.detail, d.place, d.kind, d.body) for d in letters],
+        )
+
+    def dead(self, *, limit: int = -1) -> list[DeadLetter]:
+        """The dead letters, the newest last."""
+        rows = self._db.execute(
+            "SELECT seq, at, tenant, reason, detail, place, kind, body, replayed IS NOT NULL "
+            "FROM dead ORDER BY seq LIMIT ?",
+            (limit,),
+        )
+        return [DeadLetter(*row) for row in rows]
+
+    def mark_replayed(self, seq: int, at: int) -> None:
+        """Remember that a dead letter was tried again."""
+        self._db.execute("UPDATE dead SET replayed = ? WHERE seq = ?", (at, seq))
+
+    def counts(self) -> dict[str, int]:
+        """Rows of each table."""
+        names = ("journal", "states", "documents", "dead")
+        return {
+            name: self._db.execute(f"SELECT count(*) FROM {name}").fetchone()[0]  # noqa: S608
+            for name in names
+        }
+
+    def limit_pages(self, pages: int) -> None:
+        """Never grow beyond so many pages of 4 KiB; further writes fail as on a full disk."""
+        self._db.execute(f"PRAGMA max_page_count={int(pages)}")
+
+    def size(self) -> int:
+        """Pages in use."""
+        return int(self._db.execute("PRAGMA page_count").fetchone()[0])

@@ -1,0 +1,271 @@
+"""Exported logs as they once came: files behind the contract of a live source.
+
+Files are parsed into a spool, as a backfill does, and given out in order of arrival. New
+files in the same folders are a next generation. The cursor names what is done:
+``{"v": 1, "done": [unit ids], "units": [those under way], "day": n, "row": n}``.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pyarrow as pa
+
+from connectors.sources.plan import plan
+from pipeline.model.clock import from_us
+from pipeline.model.contracts import Poll
+from pipeline.model.documents import from_json
+from pipeline.model.errors import StateError
+from pipeline.model.event import EVENT_SCHEMA
+from pipeline.model.ids import content_id
+from pipeline.model.reject import Reject
+from pipeline.runtime.days import main_stretch
+from pipeline.runtime.parsing import fingerprint, parse_all
+from pipeline.runtime.spool import DAY_US, load_day
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from connectors.normalise.settings import NormaliseSettings
+    from connectors.sources.units import FileUnit
+    from pipeline.model.contracts import Cursor
+    from pipeline.runtime.spool import DayPart, Manifest
+
+DEFAULT_TENANT: Final = "default"
+_VERSION: Final = 1
+# The Activity API hands content out for seven days; what is later still comes on the last.
+_LATEST_DAYS: Final = 7
+_TASK_BYTES: Final = 32 * 2**20
+
+
+@dataclass(slots=True)
+class _Generation:
+    """Files parsed together.
+
+    Attributes:
+        units: their ids, in order.
+        folder: of the spool.
+        parts: by day of the events.
+        days: the days on which records arrive, in order.
+        rejects: records refused in them.
+        unnamed: tenant of records that name none.
+        end_us: newest moment that any record speaks of.
+        received, ignored: records read, and of them those that are no evidence.
+    """
+
+    units: list[str]
+    folder: Path
+    parts: dict[int, list[DayPart]]
+    days: range
+    rejects: list[Reject]
+    unnamed: str
+    end_us: int
+    received: int
+    ignored: int
+
+
+class Arrivals:
+    """Everything that some paths hold, in the order in which it arrived.
+
+    Where a record tells no time of arrival, it is given one: its source's declared delay.
+
+    Args:
+        paths: files, folders or patterns.
+        settings: key, tenant and sites.
+        spool: folder for parsed events.
+        delays: by source, declared delay in seconds.
+        workers: processes that parse.
+        batch_rows: about so many events in a poll.
+        scatter: 0 gives each record its source's declared delay; any other number is the
+            seed of delays drawn evenly from nothing to that.
+        follow: whether files may still be added, so that there is no end.
+    """
+
+    def __init__(
+        self,
+        paths: Sequence[str],
+        settings: NormaliseSettings,
+        spool: Path,
+        *,
+        delays: Mapping[str, float],
+        workers: int = 1,
+        batch_rows: int = 16_384,
+        scatter: int = 0,
+        follow: bool = False,
+    ) -> None:
+        self._paths = list(paths)
+        self._settings = settings
+        self._spool = spool
+        self._delays = dict(delays)
+        self._workers = workers
+        self._batch_rows = batch_rows
+        self._scatter = scatter
+        self._follow = follow
+        self._generation: _Generation | None = None
+        self._day: tuple[int, pa.Table, np.ndarray[Any, np.dtype[np.int64]]] | None = None
+
+    @property
+    def end_us(self) -> int:
+        """Newest moment that any record of the files under way speaks of; 0 before any."""
+        return 0 if self._generation is None else self._generation.end_us
+
+    def poll(self, cursor: Cursor | None) -> Poll:
+        """Read the next portion.
+
+        Raises:
+            StateError: the cursor is of another version.
+        """
+        done, units, day, row = _position(cursor)
+        layout = plan(self._paths)
+        wanted = [u for u in layout.units if u.unit_id not in done]
+        if units:
+            wanted = [u for u in wanted if u.unit_id in units]
+        plan_rejects = list(layout.rejects) if cursor is None else []
+        if not wanted:
+            self._forget()
+            return Poll(
+                (),
+                plan_rejects,
+                _cursor(done),
+                finished=not self._follow,
+                received=len(plan_rejects),
+            )
+        made = self._parse(wanted)
+        first = not units
+        rejects = [*plan_rejects, *(made.rejects if first else ())]
+        days = [d for d in made.days if d >= day] if units else list(made.days)
+        while days and row >= len(self._arrived(days[0])[1]):
+            days, row = days[1:], 0
+        received = (made.received if first else 0) + len(plan_rejects)
+        ignored = made.ignored if first else 0
+        if not days:
+            self._forget()
+            return Poll(
+                (),
+                rejects,
+                _cursor(sorted({*done, *made.units})),
+                read_at=from_us(made.end_us),
+                received=received,
+                ignored=ignored,
+            )
+        table, arrived = self._arrived(days[0])
+        part = table.slice(row, self._batch_rows)
+        until = row + part.num_rows
+        return Poll(
+            (part,),
+            rejects,
+            _cursor(done, made.units, days[0], until),
+            read_at=from_us(int(arrived[until - 1])),
+            received=received,
+            ignored=ignored,
+        )
+
+    def _forget(self) -> None:
+        if self._generation is not None:
+            shutil.rmtree(self._generation.folder, ignore_errors=True)
+        self._generation = self._day = None
+
+    def _parse(self, units: Sequence[FileUnit]) -> _Generation:
+        ids = [u.unit_id for u in units]
+        if self._generation is not None and self._generation.units == ids:
+            return self._generation
+        folder = self._spool / content_id("files", *ids)
+        folder.mkdir(parents=True, exist_ok=True)
+        manifests = parse_all(
+            units,
+            folder,
+            self._settings,
+            mark=fingerprint(self._settings, version("outrider")),
+            workers=self._workers,
+            task_bytes=_TASK_BYTES,
+            done=lambda _: None,
+        )
+        self._generation = self._made(ids, folder, manifests)
+        self._day = None
+        return self._generation
+
+    def _made(self, ids: list[str], folder: Path, manifests: list[Manifest]) -> _Generation:
+        parts: dict[int, list[DayPart]] = {}
+        for part in (p for m in manifests for p in m.parts):
+            parts.setdefault(part.day, []).append(part)
+        days, _ = main_stretch({d: sum(p.rows for p in ps) for d, ps in parts.items()})
+        parts = {d: parts[d] for d in days if d in parts}
+        named = {name for m in manifests for name in m.tenants} - {""}
+        newest = [p.newest_us for ps in parts.values() for p in ps]
+        return _Generation(
+            units=ids,
+            folder=folder,
+            parts=parts,
+            days=range(days.start, days.stop + _LATEST_DAYS) if days else range(0),
+            rejects=[from_json(Reject, r) for m in manifests for r in m.rejects],
+            unnamed=next(iter(named)) if len(named) == 1 else DEFAULT_TENANT,
+            end_us=max(newest, default=0),
+            received=sum(m.received for m in manifests),
+            ignored=sum(m.ignored for m in manifests),
+        )
+
+    def _arrived(self, day: int) -> tuple[pa.Table, np.ndarray[Any, np.dtype[np.int64]]]:
+        """The records that arrive on a day, and when, in that order."""
+        if self._day is not None and self._day[0] == day:
+            return self._day[1], self._day[2]
+        made = self._generation
+        tables, times = [EVENT_SCHEMA.empty_table()], [np.zeros(0, np.int64)]
+        for told in range(day - _LATEST_DAYS, day + 1):
+            if made is None or told not in made.parts:
+                continue
+            table = load_day(made.folder, made.parts[told])
+            arrived = self._arrival(table)
+            latest = (told + _LATEST_DAYS + 1) * DAY_US - 1
+            mine = np.minimum(arrived, latest) // DAY_US == day
+            tables.append(table.filter(pa.array(mine)))
+            times.append(np.minimum(arrived[mine], latest))
+        time = np.concatenate(times)
+        order = np.argsort(time, kind="stable")
+        table = pa.concat_tables(tables).unify_dictionaries().combine_chunks()
+        self._day = (day, table.take(pa.array(order)), time[order])
+        return self._day[1], self._day[2]
+
+    def _arrival(self, table: pa.Table) -> np.ndarray[Any, np.dtype[np.int64]]:
+        time = np.asarray(table.column("event_time").cast(pa.int64()).to_numpy(), np.int64)
+        received = table.column("received_time").cast(pa.int64()).fill_null(-1).to_numpy()
+        source = table.column("source").unify_dictionaries().combine_chunks()
+        if isinstance(source, pa.ChunkedArray):
+            return time
+        delay = np.array([self._delays.get(s, 0.0) for s in source.dictionary.to_pylist()] or [0.0])
+        late = delay[source.indices.to_numpy()] * 1e6
+        if self._scatter:
+            # By the record's own id, so that every run gives it the same delay.
+            ids = b"".join(table.column("event_id").to_pylist())
+            words = np.frombuffer(ids, np.uint64).reshape(-1, 2)[:, 0]
+            mixed = (words ^ np.uint64(self._scatter)) * np.uint64(0x9E3779B97F4A7C15)
+            late = late * ((mixed >> np.uint64(11)).astype(np.float64) / 2.0**53)
+        arrived: np.ndarray[Any, np.dtype[np.int64]] = np.where(
+            received >= 0, received, time + late.astype(np.int64)
+        )
+        return arrived
+
+    @property
+    def unnamed(self) -> str:
+        """Tenant of records that name none."""
+        named = self._settings.tenant
+        made = self._generation
+        return named or (DEFAULT_TENANT if made is None else made.unnamed)
+
+
+def _position(cursor: Cursor | None) -> tuple[set[str], set[str], int, int]:
+    if cursor is None:
+        return set(), set(), 0, 0
+    if cursor.get("v") != _VERSION:
+        raise StateError(f"cursor of the files: want version {_VERSION}; start anew")
+    return set(cursor["done"]), set(cursor["units"]), int(cursor["day"]), int(cursor["row"])
+
+
+def _cursor(
+    done: Sequence[str] | set[str], units: Sequence[str] = (), day: int = 0, row: int = 0
+) -> Cursor:
+    return {"v": _VERSION, "done": sorted(done), "units": list(units), "day": day, "row": row}

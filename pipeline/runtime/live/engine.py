@@ -1,0 +1,153 @@
+"""The tenants of one process: messages in, issues out, states to keep and to go on from."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from pipeline.model.clock import MINUTE_US, to_us
+from pipeline.runtime.live.freezing import freeze, parts_of, thaw
+from pipeline.runtime.live.messages import Kind, unpack_advisories, unpack_events
+from pipeline.runtime.live.tenant import GroundPart, IssuedPart, Tenant
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from pipeline.runtime.judging import Settings
+    from pipeline.runtime.live.messages import Message
+    from pipeline.runtime.live.tenant import Issue
+
+# Judging the open hours costs about as much as two settled days. A backlog is judged once for
+# so much of it; whoever has caught up, each minute.
+CATCHING_UP: Final = timedelta(hours=24)
+_MINUTE: Final = timedelta(minutes=1)
+
+
+class Snapshot(NamedTuple):
+    """A tenant's state as bytes: the ground's body and fresh parts, and what was told."""
+
+    body: bytes
+    parts: dict[str, bytes]
+    needed: frozenset[str]
+    issued: bytes
+
+
+class Engine:
+    """Holds tenants and brings each back when its first message comes.
+
+    Args:
+        settings: of the stages.
+        load: gives a tenant as it was stored, or a new one.
+    """
+
+    def __init__(self, settings: Settings, load: Callable[[str], Tenant]) -> None:
+        self.settings = settings
+        self.tenants: dict[str, Tenant] = {}
+        self._load = load
+        self._parts: dict[str, frozenset[str]] = {}
+        self._finish: set[str] = set()
+
+    def tenant(self, name: str) -> Tenant:
+        """A tenant, brought back if it is not here."""
+        if name not in self.tenants:
+            self.tenants[name] = self._load(name)
+        return self.tenants[name]
+
+    def take(self, message: Message) -> int:
+        """Take one message in; the number of records in it.
+
+        Raises:
+            UnreadableMessageError: no reading can help it.
+        """
+        rows = apply(self.tenant(message.tenant), message)
+        if message.kind is Kind.FINISH:
+            self._finish.add(message.tenant)
+        return rows
+
+    def due(self, *, caught_up: bool) -> list[str]:
+        """The tenants to judge now."""
+        every = _MINUTE if caught_up else CATCHING_UP
+        return [
+            name
+            for name, tenant in self.tenants.items()
+            if name in self._finish or _is_due(tenant, every)
+        ]
+
+    def judge(self, name: str) -> Issue:
+        """Judge one tenant."""
+        finish = name in self._finish
+        issue = self.tenants[name].judge(finish=finish)
+        self._finish.discard(name)
+        return issue
+
+    def snapshot(self, name: str) -> Snapshot:
+        """A tenant's state as bytes; parts given before are not given again."""
+        tenant = self.tenants[name]
+        tenant.prune()
+        known = dict.fromkeys(self._parts.get(name, ()))
+        frozen = freeze(tenant.ground, known)
+        body, parts = frozen.body, frozen.parts
+        self._parts[name] = needed = parts_of(body)
+        return Snapshot(body, parts, needed, self.issued(name))
+
+    def issued(self, name: str) -> bytes:
+        """What has been told of a tenant, as bytes."""
+        return freeze_issued(self.tenants[name].issued)
+
+    def drop(self, name: str) -> None:
+        """Forget a tenant; it is somebody else's now."""
+        self.tenants.pop(name, None)
+        self._parts.pop(name, None)
+        self._finish.discard(name)
+
+
+def apply(tenant: Tenant, message: Message) -> int:
+    """Take one message into a tenant; the number of records in it.
+
+    Raises:
+        UnreadableMessageError: no reading can help it.
+    """
+    rows = 0
+    if message.kind is Kind.EVENTS:
+        events = unpack_events(message.body)
+        rows = events.num_rows
+        tenant.take(events, message.read_at)
+    elif message.kind is Kind.ADVISORIES:
+        tenant.advise(unpack_advisories(message.body))
+    elif message.read_at is not None:
+        tenant.tell_time(message.read_at)
+    return rows
+
+
+def freeze_issued(issued: IssuedPart) -> bytes:
+    """What has been told, as bytes in one piece."""
+    return freeze(issued, whole=True).body
+
+
+def restored(
+    settings: Settings, body: bytes | None, parts: Mapping[str, bytes], issued: bytes | None
+) -> Tenant:
+    """A tenant from stored bytes, or a new one.
+
+    Raises:
+        StateError: the bytes cannot be read.
+    """
+    return Tenant(
+        settings,
+        None if body is None else thaw(body, parts, GroundPart),
+        None if issued is None else thaw(issued, {}, IssuedPart),
+    )
+
+
+def _is_due(tenant: Tenant, every: timedelta) -> bool:
+    clock, judged = tenant.clock, tenant.issued.judged_to
+    if clock is None:
+        return False
+    if judged is None:
+        return True
+    # A minute is judged when it is over, not a minute after the last judgement.
+    return (
+        clock - judged >= every
+        if every > _MINUTE
+        else to_us(clock) // MINUTE_US > to_us(judged) // MINUTE_US
+    )

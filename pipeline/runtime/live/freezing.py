@@ -1,0 +1,184 @@
+"""State as bytes: one small body and large parts named by their content.
+
+Objects are pickled, but read back by a list of what may be in them: dataclasses of the
+stages, numpy arrays, times. Bytes that name anything else are refused, so whoever can write
+to the state topic cannot run code here (Python docs, "Restricting Globals").
+
+Large arrays and tables are parts of their own, named by the hash of their content: of eight
+days of seen ids only today's change, and only these are written again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import math
+import pickle
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pyarrow as pa
+import zstandard
+
+from pipeline.model.errors import StateError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+STATE_VERSION: Final = b"outrider.state/1\n"
+# Below this an array costs less inside the body than a row of its own.
+_PART_BYTES: Final = 32_768
+_OURS: Final = ("pipeline.model.", "pipeline.window.", "pipeline.correlate.", "pipeline.match.")
+_OURS_TOO: Final = ("detectors.", "pipeline.runtime.judging", "pipeline.runtime.live.tenant")
+_FOREIGN: Final = frozenset(
+    {
+        ("builtins", "frozenset"),
+        ("builtins", "set"),
+        ("collections", "Counter"),
+        ("collections", "OrderedDict"),
+        ("collections", "defaultdict"),
+        ("collections", "deque"),
+        ("copyreg", "_reconstructor"),
+        ("builtins", "object"),
+        ("builtins", "int"),
+        ("datetime", "datetime"),
+        ("datetime", "timedelta"),
+        ("datetime", "timezone"),
+        ("numpy", "dtype"),
+        ("numpy", "ndarray"),
+        ("numpy._core.multiarray", "_reconstruct"),
+        ("numpy._core.multiarray", "scalar"),
+        ("numpy._core.numeric", "_frombuffer"),
+        ("numpy.core.multiarray", "_reconstruct"),
+        ("numpy.core.multiarray", "scalar"),
+        ("numpy.core.numeric", "_frombuffer"),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    """A state as bytes; ``parts`` by the hash that the body names them by."""
+
+    body: bytes
+    parts: dict[str, bytes]
+
+
+class _Pickler(pickle.Pickler):
+    def __init__(self, file: io.BytesIO, known: Mapping[str, Any], least: float) -> None:
+        super().__init__(file, protocol=5)
+        self._least = least
+        self.names: list[str] = []
+        self.parts: dict[str, bytes] = {}
+        self._known = known
+
+    def persistent_id(self, obj: Any) -> tuple[str, str] | None:
+        if isinstance(obj, np.ndarray) and obj.nbytes >= self._least and not obj.dtype.hasobject:
+            out = io.BytesIO()
+            np.lib.format.write_array(out, np.ascontiguousarray(obj), allow_pickle=False)
+            return ("array", self._part(out.getvalue()))
+        if isinstance(obj, pa.Table):
+            sink = pa.BufferOutputStream()
+            table = obj.unify_dictionaries().combine_chunks()
+            with pa.ipc.new_stream(sink, table.schema) as writer:
+                writer.write_table(table)
+            return ("table", self._part(sink.getvalue().to_pybytes()))
+        return None
+
+    def _part(self, raw: bytes) -> str:
+        name = hashlib.blake2b(raw, digest_size=16).hexdigest()
+        self.names.append(name)
+        if name not in self._known and name not in self.parts:
+            self.parts[name] = _packed(raw)
+        return name
+
+
+class _Unpickler(pickle.Unpickler):
+    def __init__(self, data: bytes, parts: Mapping[str, bytes]) -> None:
+        super().__init__(io.BytesIO(data))
+        self._parts = parts
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) in _FOREIGN:
+            return getattr(import_module(module), name)
+        if module.startswith((*_OURS, *_OURS_TOO)) and "." not in name:
+            found = getattr(import_module(module), name, None)
+            if isinstance(found, type) and found.__module__ == module:
+                return found
+        raise StateError(f"state names {module}.{name}, which no state holds; start anew")
+
+    def persistent_load(self, pid: Any) -> Any:
+        kind, name = pid
+        raw = zstandard.decompress(self._parts[name])
+        if kind == "array":
+            return np.lib.format.read_array(io.BytesIO(raw), allow_pickle=False)
+        return pa.ipc.open_stream(raw).read_all()
+
+
+def _packed(raw: bytes) -> bytes:
+    return zstandard.compress(raw, 1)
+
+
+def freeze(state: object, known: Mapping[str, Any] | None = None, *, whole: bool = False) -> Frozen:
+    """Write a state down.
+
+    Args:
+        state: of the classes that :func:`thaw` allows.
+        known: names of parts that are stored already and need not be given again.
+        whole: arrays stay in the body; a table would still be a part.
+    """
+    out = io.BytesIO()
+    pickler = _Pickler(out, known or {}, math.inf if whole else _PART_BYTES)
+    pickler.dump(state)
+    names = "\n".join(sorted(set(pickler.names))).encode()
+    head = len(names).to_bytes(4, "big") + names
+    return Frozen(STATE_VERSION + head + _packed(out.getvalue()), pickler.parts)
+
+
+def parts_of(body: bytes) -> frozenset[str]:
+    """Names of the parts that a body needs.
+
+    Raises:
+        StateError: the bytes are of another version.
+    """
+    names, _ = _split(body)
+    return frozenset(names.decode().split("\n")) if names else frozenset()
+
+
+def thaw(body: bytes, parts: Mapping[str, bytes], kind: type[Any]) -> Any:
+    """Read what :func:`freeze` wrote.
+
+    Args:
+        body: the small one.
+        parts: at least those that :func:`parts_of` names.
+        kind: class that the state must be of.
+
+    Raises:
+        StateError: the bytes are damaged, of another version, or name what no state holds.
+    """
+    _, packed = _split(body)
+    try:
+        state = _Unpickler(zstandard.decompress(packed), parts).load()
+    except StateError:
+        raise
+    except Exception as error:
+        raise StateError(
+            f"stored state is damaged ({type(error).__name__}): restore an earlier one or "
+            "start anew from the logs"
+        ) from error
+    if not isinstance(state, kind):
+        raise StateError(f"stored state is a {type(state).__name__}, not a {kind.__name__}")
+    return state
+
+
+def _split(body: bytes) -> tuple[bytes, bytes]:
+    start = len(STATE_VERSION)
+    if not body.startswith(STATE_VERSION):
+        raise StateError(
+            f"stored state is not {STATE_VERSION.decode().strip()}: it was written by another "
+            "version of outrider; start anew from the logs"
+        )
+    length = int.from_bytes(body[start : start + 4], "big")
+    return body[start + 4 : start + 4 + length], body[start + 4 + length :]

@@ -1,0 +1,143 @@
+"""What travels from collecting to detecting: one message, one batch of one tenant."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.model.advisory import Advisory
+from pipeline.model.clock import from_us, to_us
+from pipeline.model.documents import from_json, to_json
+from pipeline.model.errors import OutriderError
+from pipeline.model.event import EVENT_SCHEMA
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from datetime import datetime
+
+
+class Kind(StrEnum):
+    """What a message holds."""
+
+    EVENTS = "events"  # an Arrow IPC stream of EVENT_SCHEMA
+    CLOCK = "clock"  # nothing: everything up to its time was asked for
+    ADVISORIES = "advisories"  # JSON lines of outrider.advisory/1
+    FINISH = "finish"  # nothing more will come of a bounded run
+
+
+class UnreadableMessageError(OutriderError):
+    """A message that no reading can help; it belongs to the dead letters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message.
+
+    Attributes:
+        tenant: whose records these are, and the key of the topic.
+        kind: see :class:`Kind`.
+        read_at: when the records were read; no record can be newer.
+        body: as ``kind`` says.
+    """
+
+    tenant: str
+    kind: Kind
+    read_at: datetime | None = None
+    body: bytes = b""
+
+    def headers(self) -> list[tuple[str, bytes]]:
+        """As the headers of a Kafka record."""
+        found = [("kind", self.kind.value.encode())]
+        if self.read_at is not None:
+            found.append(("read_at", str(to_us(self.read_at)).encode()))
+        return found
+
+    @classmethod
+    def of_record(cls, key: bytes | None, headers: Sequence[Any], body: bytes | None) -> Message:
+        """Read a Kafka record.
+
+        Raises:
+            UnreadableMessageError: it is none of ours.
+        """
+        told = dict(headers)
+        try:
+            read_at = told.get("read_at")
+            return cls(
+                (key or b"").decode(),
+                Kind(told["kind"].decode()),
+                None if read_at is None else from_us(int(read_at)),
+                body or b"",
+            )
+        except (KeyError, ValueError, AttributeError, OverflowError) as error:
+            raise UnreadableMessageError(f"no message of outrider ({error})") from error
+
+
+def pack_events(table: pa.Table) -> bytes:
+    """A table of EVENT_SCHEMA as an Arrow IPC stream.
+
+    LZ4, as decoding counts: 1.5 times the speed of zstd at twice the bytes.
+    """
+    sink = pa.BufferOutputStream()
+    whole = table.unify_dictionaries().combine_chunks()
+    options = pa.ipc.IpcWriteOptions(compression="lz4")
+    with pa.ipc.new_stream(sink, EVENT_SCHEMA, options=options) as writer:
+        writer.write_table(whole)
+    return bytes(sink.getvalue().to_pybytes())
+
+
+def unpack_events(body: bytes) -> pa.Table:
+    """The table in an Arrow IPC stream.
+
+    Raises:
+        UnreadableMessageError: the bytes are damaged or hold another schema.
+    """
+    try:
+        with pa.ipc.open_stream(body) as reader:
+            if not reader.schema.equals(EVENT_SCHEMA):
+                raise UnreadableMessageError("batch of another schema than outrider.event/1")
+            table = reader.read_all()
+        table.validate()
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OSError, EOFError) as error:
+        raise UnreadableMessageError(f"damaged batch ({type(error).__name__})") from error
+    return table
+
+
+def pack_advisories(advisories: Sequence[Advisory]) -> bytes:
+    """Advisories as JSON lines."""
+    return "\n".join(json.dumps(to_json(a)) for a in advisories).encode()
+
+
+def unpack_advisories(body: bytes) -> list[Advisory]:
+    """The advisories in JSON lines.
+
+    Raises:
+        UnreadableMessageError: a line is no advisory.
+    """
+    try:
+        return [from_json(Advisory, json.loads(line)) for line in body.decode().splitlines()]
+    except (ValueError, KeyError, TypeError) as error:
+        raise UnreadableMessageError(f"damaged advisory ({type(error).__name__})") from error
+
+
+def by_tenant(table: pa.Table, unnamed: str) -> Iterator[tuple[str, pa.Table]]:
+    """The tables of the single tenants; records that name none are those of ``unnamed``."""
+    column = table.column("tenant").unify_dictionaries().combine_chunks()
+    if not table.num_rows:
+        return
+    if isinstance(column, pa.ChunkedArray):
+        column = column.chunk(0)
+    for name in sorted(set(pc.unique(column).to_pylist())):
+        mine = table.filter(pc.equal(column, name)) if len(set(column.dictionary)) > 1 else table
+        yield name or unnamed, _owned(mine, name or unnamed)
+
+
+def _owned(table: pa.Table, tenant: str) -> pa.Table:
+    at = table.schema.get_field_index("tenant")
+    indices = pa.array([0], pa.int32()).take(pa.array([0] * table.num_rows, pa.int32()))
+    column = pa.DictionaryArray.from_arrays(indices, pa.array([tenant], pa.string()))
+    return table.set_column(at, table.schema.field(at), column)

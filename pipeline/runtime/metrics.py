@@ -1,0 +1,44 @@
+"""Counters of a live run, in Prometheus' own words; labels come from closed sets only."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+
+class Metrics:
+    """One registry for each run, so that two runs in one process do not add up."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(f"outrider_{name}", text, labels, registry=registry)
+
+        def gauge(name: str, text: str, *labels: str) -> Gauge:
+            return Gauge(f"outrider_{name}", text, labels, registry=registry)
+
+        self.events = counter("events", "Records taken in.")
+        self.messages = counter("messages", "Batches taken in.", "kind")
+        self.dead = counter("dead_letters", "What could not be used.", "reason")
+        self.misdated = counter("misdated_events", "Records too old or too new to count.", "why")
+        self.documents = counter("documents", "Revisions issued.", "kind")
+        self.commits = counter("commits", "Steps made durable.")
+        self.failures = counter("failures", "Steps undone and tried again.", "error")
+        self.sink_failures = counter("sink_failures", "Deliveries refused or put off.", "sink")
+        self.delivered = counter("delivered", "Documents a destination has taken.", "sink")
+        self.lag = gauge("lag_messages", "Messages behind the end of the topic.", "partition")
+        self.delay = gauge("watermark_delay_seconds", "Age of the newest record taken in.")
+        self.completeness = gauge("completeness", "Least share of the last hour's records here.")
+        self.open_flags = gauge("open_flags", "Flags open now.")
+        self.open_incidents = gauge("open_incidents", "Incidents not resolved.")
+        self.tenants = gauge("tenants", "Tenants held by this process.")
+        self.judging = Histogram(
+            "outrider_judging_seconds",
+            "Time to judge one tenant once.",
+            buckets=(0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0),
+            registry=registry,
+        )
+
+    def text(self) -> bytes:
+        """The exposition format."""
+        return generate_latest(self.registry)
