@@ -133,6 +133,12 @@ class Embedded:
         """Whether every source is bounded and at its end."""
         return self._finished == set(self._sources)
 
+    @property
+    def outstanding(self) -> bool:
+        """Whether a destination has not taken everything yet."""
+        ledger = self._ledger
+        return any(ledger.documents(after=ledger.delivered(s), limit=1) for s in self._sinks)
+
     def step(self) -> bool:
         """One turn of the loop; whether it brought anything.
 
@@ -293,7 +299,8 @@ class Embedded:
             done = sink.deliver([d.document for d in portion])
         except RetriableError as error:
             self._metrics.sink_failures.labels(name).inc()
-            self._pause[name] = time.monotonic() + (error.retry_after or _AGAIN_SECONDS)
+            again = _AGAIN_SECONDS if error.retry_after is None else error.retry_after
+            self._pause[name] = time.monotonic() + again
             self._log.warning("delivery", sink=name, outcome="put off", error=str(error))
             return False
         if done.retry_after is not None:
@@ -392,9 +399,9 @@ def run(
             metrics.failures.labels(type(error).__name__).inc()
             log.warning("step", outcome="put off", error=str(error))
             health.problem = str(error)
-            pause = error.retry_after or _AGAIN_SECONDS
+            pause = _AGAIN_SECONDS if error.retry_after is None else error.retry_after
         health.turn()
-        if loop.finished and not pause:
+        if loop.finished and not health.problem and not loop.outstanding:
             break
         if wait(pause):
             break

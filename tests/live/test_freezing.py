@@ -1,0 +1,72 @@
+"""State as bytes: the same again, and nothing but state."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import zstandard
+
+from pipeline.model.errors import StateError
+from pipeline.runtime.live.freezing import STATE_VERSION, freeze, parts_of, thaw
+from pipeline.runtime.live.tenant import GroundPart
+from pipeline.window.dedupe import SeenIds
+
+
+def seen(days):
+    return SeenIds({d: np.full((5000, 2), d, np.uint64) for d in days})
+
+
+def test_what_is_read_is_what_was_written():
+    frozen = freeze(seen([1, 2]))
+    again = thaw(frozen.body, frozen.parts, SeenIds)
+    assert sorted(again.days) == [1, 2]
+    assert (again.days[2] == 2).all()
+    assert parts_of(frozen.body) == set(frozen.parts)
+
+
+def test_only_what_has_changed_is_written_again():
+    first = freeze(seen([1, 2]))
+    second = freeze(seen([2, 3]), first.parts)
+    assert len(first.parts) == 2
+    assert len(second.parts) == 1
+    assert len(parts_of(second.body) & set(first.parts)) == 1
+
+
+@dataclass
+class Foreign:
+    value: int = 1
+
+
+def body(state):
+    return STATE_VERSION + (0).to_bytes(4, "big") + zstandard.compress(pickle.dumps(state))
+
+
+@pytest.mark.parametrize("state", [Foreign(), print, pickle.loads, np.load])
+def test_what_no_state_holds_is_refused(state):
+    with pytest.raises(StateError, match="which no state holds"):
+        thaw(body(state), {}, object)
+
+
+def test_functions_of_ours_are_refused_too():
+    with pytest.raises(StateError, match="which no state holds"):
+        thaw(body(freeze), {}, object)
+
+
+@pytest.mark.parametrize("data", [b"", b"something else", STATE_VERSION + b"\0\0\0\0junk"])
+def test_damaged_bytes_are_a_state_error(data):
+    with pytest.raises(StateError):
+        thaw(data, {}, GroundPart)
+
+
+def test_another_class_is_a_state_error():
+    frozen = freeze(seen([1]))
+    with pytest.raises(StateError, match="is a SeenIds"):
+        thaw(frozen.body, frozen.parts, GroundPart)
+
+
+def test_a_missing_part_is_a_state_error():
+    with pytest.raises(StateError, match="damaged"):
+        thaw(freeze(seen([1])).body, {}, SeenIds)
