@@ -13,6 +13,9 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "demo": ("pipeline.cli.demo", "See an outage found: simulate one, read its logs, report."),
     "backfill": ("pipeline.cli.backfill", "Find the incidents in exported logs."),
     "run": ("pipeline.cli.run", "Follow logs on one machine; killed anywhere, it goes on."),
+    "kafka": ("pipeline.cli.kafka", "Make the topics of a run with many workers."),
+    "collect": ("pipeline.cli.collect", "Send logs to Kafka, in order of arrival."),
+    "detect": ("pipeline.cli.detect", "Work on Kafka: records in, flags and incidents out."),
     "simulate": ("pipeline.cli.simulate", "Write the logs of a made-up tenant, with labels."),
     "evaluate": ("pipeline.cli.evaluate", "Compare the incidents found with labels."),
     "incidents": (

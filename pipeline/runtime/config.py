@@ -13,7 +13,7 @@ import json
 import os
 import tomllib
 from pathlib import Path  # noqa: TC003 # pydantic reads the annotation at run time
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
@@ -148,6 +148,79 @@ class Backfill(_Section):
     )
 
 
+class Kafka(_Section):
+    """The broker of a run with many workers; an embedded run needs none."""
+
+    servers: list[str] = Field(
+        default_factory=list,
+        description="Brokers to ask first, as HOST:PORT.",
+        examples=[["kafka-1.example.net:9093", "kafka-2.example.net:9093"]],
+    )
+    prefix: str = Field(
+        default="outrider",
+        pattern=r"^[A-Za-z0-9_-]+$",
+        description="First word of all topics, groups and transactions.",
+    )
+    partitions: int = Field(
+        default=8,
+        ge=1,
+        le=10_000,
+        description="Partitions of each topic: at most so many workers share the tenants.",
+    )
+    replication: int = Field(
+        default=3, ge=1, le=9, description="Copies of each partition; 1 on a single broker."
+    )
+    retention_days: int = Field(
+        default=14,
+        ge=3,
+        le=3650,
+        description="How long records and documents stay in their topics.",
+    )
+    snapshot_rows: int = Field(
+        default=200_000,
+        ge=1,
+        description="Records after which a tenant's state is stored anew; whoever takes a tenant "
+        "over takes in again what came since.",
+    )
+    security: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        default="PLAINTEXT", description="How the brokers are spoken to."
+    )
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        default="SCRAM-SHA-512", description="How we show who we are, with SASL."
+    )
+    username: str | None = Field(default=None, description="Name to show, with SASL.")
+    password_file: Path | None = Field(
+        default=None,
+        description="File with the password, with SASL; its last newline does not count.",
+        examples=["/run/secrets/kafka-password"],
+    )
+    ca_file: Path | None = Field(
+        default=None,
+        description="Authorities to trust, PEM; default: those of the machine.",
+        examples=["/etc/outrider/kafka-ca.pem"],
+    )
+    certificate_file: Path | None = Field(
+        default=None,
+        description="Our own certificate, PEM, where brokers ask for one.",
+        examples=["/etc/outrider/client.pem"],
+    )
+    certificate_key_file: Path | None = Field(
+        default=None,
+        description="The certificate's private key, PEM.",
+        examples=["/run/secrets/client.key"],
+    )
+
+    def password(self) -> str | None:
+        """The password that ``password_file`` holds, None if none is named.
+
+        Raises:
+            ConfigError: the file cannot be read.
+        """
+        if self.password_file is None:
+            return None
+        return _read(self.password_file).removesuffix("\n").removesuffix("\r")
+
+
 class Config(_Section):
     """The whole configuration; ``Config()`` is a working one."""
 
@@ -162,6 +235,7 @@ class Config(_Section):
     sources: Sources = Field(default_factory=Sources)
     detection: Detection = Field(default_factory=Detection)
     backfill: Backfill = Field(default_factory=Backfill)
+    kafka: Kafka = Field(default_factory=Kafka)
 
 
 def load(

@@ -45,6 +45,7 @@ class Engine:
         self.tenants: dict[str, Tenant] = {}
         self._load = load
         self._parts: dict[str, frozenset[str]] = {}
+        self._outdated: dict[str, frozenset[str]] = {}
         self._finish: set[str] = set()
 
     def tenant(self, name: str) -> Tenant:
@@ -84,21 +85,25 @@ class Engine:
         """A tenant's state as bytes; parts given before are not given again."""
         tenant = self.tenants[name]
         tenant.prune()
-        known = dict.fromkeys(self._parts.get(name, ()))
+        before = self._parts.get(name, frozenset())
+        known = dict.fromkeys(before)
         frozen = freeze(tenant.ground, known)
         body, parts = frozen.body, frozen.parts
         self._parts[name] = needed = parts_of(body)
+        self._outdated[name] = before - needed
         return Snapshot(body, parts, needed, self.issued(name))
+
+    def outdated(self, name: str) -> frozenset[str]:
+        """Parts that the last snapshot no longer needs."""
+        return self._outdated.get(name, frozenset())
+
+    def knows(self, name: str, parts: frozenset[str]) -> None:
+        """Say which parts of a tenant are stored already."""
+        self._parts[name] = parts
 
     def issued(self, name: str) -> bytes:
         """What has been told of a tenant, as bytes."""
         return freeze_issued(self.tenants[name].issued)
-
-    def drop(self, name: str) -> None:
-        """Forget a tenant; it is somebody else's now."""
-        self.tenants.pop(name, None)
-        self._parts.pop(name, None)
-        self._finish.discard(name)
 
 
 def apply(tenant: Tenant, message: Message) -> int:
