@@ -282,7 +282,7 @@ class Detector:
                     futures += self._store(part, name)
             offsets = {
                 TopicPartition(self._topics.events, n): OffsetAndMetadata(
-                    p.position, json.dumps({"v": 1, "from": p.replay_from}), None
+                    p.position, json.dumps({"v": 1, "from": p.replay_from}), -1
                 )
                 for n, p in moved.items()
             }
