@@ -10,8 +10,9 @@ finds either the whole step or nothing of it. Write-ahead logging lets others re
 | ``states``, ``parts`` | by tenant, state with the journal number it stands at |
 | ``issued`` | by tenant, what has been told |
 | ``documents`` | every revision of every flag and incident, in order of issue |
-| ``dead`` | what could not be used, with reason and place |
+| ``dead`` | what could not be used, with reason and place (:mod:`pipeline.ledger.dead`) |
 | ``deliveries`` | by sink, up to where it has taken the documents |
+| ``days`` | by day, how far documents and letters had come (:mod:`pipeline.ledger.keeping`) |
 """
 
 from __future__ import annotations
@@ -19,17 +20,20 @@ from __future__ import annotations
 import json
 import sqlite3
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from pipeline.ledger.dead import ADDED_IN_VERSION_2, DeadLetters
+from pipeline.ledger.hold import hold
+from pipeline.ledger.keeping import ADDED_IN_VERSION_4, LOG_BYTES, Keeping
+from pipeline.ledger.listing import ADD, ADDED_IN_VERSION_3
 from pipeline.model.errors import FatalError, RetriableError, StateError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-LEDGER_VERSION: Final = 1
-_SCHEMA: Final = """
+LEDGER_VERSION: Final = 4
+_VERSION_1: Final = """
 CREATE TABLE IF NOT EXISTS cursors (source TEXT PRIMARY KEY, cursor TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS journal (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, tenant TEXT NOT NULL, kind TEXT NOT NULL,
@@ -46,8 +50,15 @@ CREATE TABLE IF NOT EXISTS documents (
 CREATE TABLE IF NOT EXISTS dead (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, tenant TEXT, reason TEXT NOT NULL,
     detail TEXT NOT NULL, place TEXT NOT NULL, kind TEXT NOT NULL, body BLOB, replayed INTEGER);
-CREATE TABLE IF NOT EXISTS deliveries (sink TEXT PRIMARY KEY, seq INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS deliveries (sink TEXT PRIMARY KEY, seq INTEGER NOT NULL)
 """
+# What makes each version of the one before; a new file goes through all of them.
+_STEPS: Final = {
+    1: tuple(_VERSION_1.split(";")),
+    2: ADDED_IN_VERSION_2,
+    3: ADDED_IN_VERSION_3,
+    4: ADDED_IN_VERSION_4,
+}
 # Another process may hold the file for the length of one commit, never for this long.
 _BUSY_SECONDS: Final = 30.0
 
@@ -73,34 +84,7 @@ class Journalled(NamedTuple):
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class DeadLetter:
-    """What could not be used.
-
-    Attributes:
-        seq: its number; 0 before it is stored.
-        at: when, microseconds since 1970.
-        tenant: whose; None if not known.
-        reason: one of a closed set of small names.
-        detail: what is wrong and what helps; nothing personal.
-        place: file and line, or topic, partition and offset.
-        kind: ``record`` (refused by a parser) or the kind of the message it was.
-        body: the message, to be tried again; None where only the place is kept.
-        replayed: whether it was tried again.
-    """
-
-    seq: int
-    at: int
-    tenant: str | None
-    reason: str
-    detail: str
-    place: str
-    kind: str
-    body: bytes | None = None
-    replayed: bool = False
-
-
-class Ledger:
+class Ledger(DeadLetters, Keeping):
     """The store of one embedded run; used by one writer and any number of readers.
 
     Args:
@@ -116,37 +100,81 @@ class Ledger:
         self.path = path
         if readonly and not path.exists():
             raise FatalError(f"{path}: no ledger here; name the folder that 'outrider run' wrote")
+        self._held: sqlite3.Connection | None = None
         try:
+            # A reader leaves the file as it is, whoever else works on it.
+            where = f"{path.absolute().as_uri()}?mode=ro" if readonly else str(path)
             path.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(
-                path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+                where,
+                timeout=_BUSY_SECONDS,
+                isolation_level=None,
+                check_same_thread=False,
+                uri=readonly,
             )
-            self._prepare()
+            self._prepare(readonly=readonly)
         except sqlite3.DatabaseError as error:
             raise FatalError(
-                f"{path}: cannot be opened as a ledger ({error}); check the path and its "
-                "permissions, or move the file away to start anew"
+                f"{path}: cannot be opened as a ledger ({error}); check the path, its "
+                "permissions and the free space, or move the file away to start anew"
             ) from error
         except OSError as error:
             raise FatalError(f"{path}: {error.strerror}; choose another --state") from error
 
-    def _prepare(self) -> None:
-        self._db.execute("PRAGMA journal_mode=WAL")
-        # NORMAL would lose the last commits with the power, and with them the cursors' truth.
-        self._db.execute("PRAGMA synchronous=FULL")
-        version = self._db.execute("PRAGMA user_version").fetchone()[0]
-        if version not in {0, LEDGER_VERSION}:
+    def _prepare(self, *, readonly: bool) -> None:
+        if not readonly:
+            # Only a file without a table takes it; the map of pages lets the file shrink.
+            self._db.execute("PRAGMA auto_vacuum=INCREMENTAL")
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute(f"PRAGMA journal_size_limit={LOG_BYTES}")
+            # NORMAL would lose the last commits with the power, and with them the cursors' truth.
+            self._db.execute("PRAGMA synchronous=FULL")
+        version = self._version()
+        if version > LEDGER_VERSION:
             raise StateError(
                 f"{self.path}: ledger of version {version}, needed is {LEDGER_VERSION}; run the "
                 "version that wrote it, or name another --state"
             )
-        if version == 0:
-            self._db.executescript(_SCHEMA)
-            self._db.execute(f"PRAGMA user_version={LEDGER_VERSION}")
+        if version == LEDGER_VERSION:
+            return
+        if readonly:
+            raise StateError(
+                f"{self.path}: ledger of version {version}, needed is {LEDGER_VERSION}; start "
+                "'outrider run' on it once, which makes one of the other"
+            )
+        self._upgrade()
+
+    def _version(self) -> int:
+        return int(self._db.execute("PRAGMA user_version").fetchone()[0])
+
+    def _upgrade(self) -> None:
+        """Bring the file to the version of this program, or leave it as it was."""
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            # Another process may have been first.
+            for version in range(self._version() + 1, LEDGER_VERSION + 1):
+                for statement in _STEPS[version]:
+                    self._db.execute(statement)
+                self._db.execute(f"PRAGMA user_version={version}")
+            self._db.execute("COMMIT")
+        except BaseException:
+            self._roll_back()
+            raise
+
+    def hold(self) -> None:
+        """Be the only run that works on this ledger, until it is closed or the process ends.
+
+        Raises:
+            FatalError: another run works on it.
+        """
+        if self._held is None:
+            self._held = hold(self.path)
 
     def close(self) -> None:
         """Let go of the file."""
         self._db.close()
+        if self._held is not None:
+            self._held.close()
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -161,6 +189,7 @@ class Ledger:
             self._db.execute("COMMIT")
         except sqlite3.OperationalError as error:
             self._roll_back()
+            self.make_room()
             raise RetriableError(
                 f"{self.path}: cannot write ({error}); free some space, the run goes on by itself",
                 retry_after=10.0,
@@ -168,6 +197,15 @@ class Ledger:
         except BaseException:
             self._roll_back()
             raise
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Everything read within is of one moment, whatever a run commits meanwhile."""
+        self._db.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self._roll_back()
 
     def _roll_back(self) -> None:
         if self._db.in_transaction:
@@ -200,6 +238,10 @@ class Ledger:
             (tenant, after),
         )
         return map(Journalled._make, rows)
+
+    def drop_journal(self, tenant: str) -> None:
+        """Forget a tenant's messages that no stored state holds."""
+        self._db.execute("DELETE FROM journal WHERE tenant = ?", (tenant,))
 
     def newest(self) -> int:
         """Number of the last message that was ever journalled."""
@@ -248,21 +290,34 @@ class Ledger:
         """Remember what has been told."""
         self._db.execute("INSERT OR REPLACE INTO issued VALUES (?, ?)", (tenant, body))
 
-    def add_documents(self, kind: str, rows: Sequence[tuple[str, int, str, str]]) -> None:
-        """Append documents: (id, revision, tenant, JSON). The same (id, revision) twice is an error."""
-        self._db.executemany(
-            "INSERT INTO documents (kind, id, revision, tenant, document) VALUES (?, ?, ?, ?, ?)",
-            [(kind, *row) for row in rows],
+    def add_documents(
+        self, kind: str, rows: Sequence[tuple[str, int, str, str]], *, again: bool = False
+    ) -> int:
+        """Append documents: (id, revision, tenant, JSON); the number of those that are new.
+
+        Args:
+            kind: ``flag`` or ``incident``.
+            rows: to append, in order.
+            again: whether some may be there already; else the same (id, revision) is an error.
+        """
+        found = self._db.executemany(
+            ADD.format(otherwise="OR IGNORE " if again else ""), [(kind, *row) for row in rows]
         )
+        return max(found.rowcount, 0)
 
     def documents(
-        self, *, after: int = 0, kind: str | None = None, limit: int = -1
+        self,
+        *,
+        after: int = 0,
+        kind: str | None = None,
+        tenant: str | None = None,
+        limit: int = -1,
     ) -> list[Stored]:
         """Documents in order of issue, behind a number."""
         rows = self._db.execute(
-            "SELECT seq, kind, id, revision, tenant, document FROM documents "
-            "WHERE seq > ? AND (?2 IS NULL OR kind = ?2) ORDER BY seq LIMIT ?3",
-            (after, kind, limit),
+            "SELECT seq, kind, id, revision, tenant, document FROM documents WHERE seq > ? "
+            "AND (?2 IS NULL OR kind = ?2) AND (?3 IS NULL OR tenant = ?3) ORDER BY seq LIMIT ?4",
+            (after, kind, tenant, limit),
         )
         return [Stored(s, k, i, r, t, json.loads(text)) for s, k, i, r, t, text in rows]
 
@@ -274,27 +329,6 @@ class Ledger:
     def put_delivered(self, sink: str, seq: int) -> None:
         """Remember up to where a sink has taken the documents."""
         self._db.execute("INSERT OR REPLACE INTO deliveries VALUES (?, ?)", (sink, seq))
-
-    def bury(self, letters: Iterable[DeadLetter]) -> None:
-        """Keep what could not be used."""
-        self._db.executemany(
-            "INSERT INTO dead (at, tenant, reason, detail, place, kind, body) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?)",
-            [(d.at, d.tenant, d.reason, d.detail, d.place, d.kind, d.body) for d in letters],
-        )
-
-    def dead(self, *, limit: int = -1) -> list[DeadLetter]:
-        """The dead letters, the newest last."""
-        rows = self._db.execute(
-            "SELECT seq, at, tenant, reason, detail, place, kind, body, replayed IS NOT NULL "
-            "FROM dead ORDER BY seq LIMIT ?",
-            (limit,),
-        )
-        return [DeadLetter(*row) for row in rows]
-
-    def mark_replayed(self, seq: int, at: int) -> None:
-        """Remember that a dead letter was tried again."""
-        self._db.execute("UPDATE dead SET replayed = ? WHERE seq = ?", (at, seq))
 
     def counts(self) -> dict[str, int]:
         """Rows of each table."""

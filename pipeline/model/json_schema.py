@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from pipeline.model.advisory import Advisory, Impact
+from pipeline.model.dead_letter import DeadLetterDocument
 from pipeline.model.flag import Flag
 from pipeline.model.incident import Incident
 from pipeline.model.reject import Reject
@@ -26,6 +27,7 @@ SCHEMA_FOLDER: Final = Path(__file__).with_name("schemas")
 
 PUBLISHED: Final[dict[str, type]] = {
     "advisory": Advisory,
+    "dead_letter": DeadLetterDocument,
     "flag": Flag,
     "impact": Impact,
     "incident": Incident,

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from hypothesis import strategies as st
 
 from pipeline.model.advisory import Advisory, ClientImpact, Impact, Post, Reading
+from pipeline.model.dead_letter import DeadLetterDocument
 from pipeline.model.flag import Flag
 from pipeline.model.incident import (
     AdvisoryMatch,
@@ -123,7 +124,17 @@ IMPACTS = st.builds(
     declared_restored_at=st.none() | MOMENTS,
 )
 
+DEAD_LETTERS = st.builds(
+    DeadLetterDocument,
+    at=MOMENTS,
+    tenant=st.none() | TEXTS,
+    sink=st.none() | TEXTS,
+    body_bytes=st.none() | COUNTS,
+    replayed_at=st.none() | MOMENTS,
+)
+
 DOCUMENTS: dict[type, st.SearchStrategy[object]] = {
+    DeadLetterDocument: DEAD_LETTERS,
     Flag: FLAGS,
     Impact: IMPACTS,
     Incident: INCIDENTS,
