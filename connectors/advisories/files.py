@@ -40,13 +40,15 @@ class FileAdvisoryFeed:
     def changed_since(self, cursor: Cursor | None) -> AdvisoryPoll:
         """Return the versions not yet told of, ordered by id and time of modification.
 
-        The cursor holds one hash per version: ``{"v": 1, "seen": [...]}``. A version is
-        told once, however often and in whatever form it is found.
+        The cursor holds one hash per version that is still there: ``{"v": 1, "seen": [...]}``.
+        A version is told once, however often and in whatever form it is found; one that was
+        taken away and comes back is told again.
 
         Raises:
             StateError: the cursor is of another version.
         """
         seen = _seen(cursor)
+        there: set[str] = set()
         advisories: dict[str, Advisory] = {}
         rejects: list[Reject] = []
         received = ignored = 0
@@ -60,6 +62,7 @@ class FileAdvisoryFeed:
                     ignored += 1
                     continue
                 key = content_id("adv", _canonical(data))
+                there.add(key)
                 if key not in seen and key not in advisories:
                     advisories[key] = read_issue(data)
             except IssueError as error:
@@ -67,7 +70,8 @@ class FileAdvisoryFeed:
         return AdvisoryPoll(
             advisories=sorted(advisories.values(), key=_order),
             rejects=rejects,
-            cursor={"v": _CURSOR_VERSION, "seen": sorted(seen | advisories.keys())},
+            # A folder that is away as a whole comes back as it was.
+            cursor={"v": _CURSOR_VERSION, "seen": sorted(seen & there | advisories.keys() or seen)},
             received=received,
             ignored=ignored,
         )

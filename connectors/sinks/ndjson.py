@@ -1,10 +1,17 @@
-"""Documents appended to files: ``flags.ndjson`` and ``incidents.ndjson`` in a folder."""
+"""Documents appended to files: ``flags.ndjson`` and ``incidents.ndjson`` in a folder.
+
+Several processes may share the folder: each locks a file while it appends, and reads first what
+the others have appended. So each (id, revision) is in the files once, in the order of its
+partition, whoever was killed in between. Folders know nothing of each other.
+"""
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 import os
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from pipeline.model.contracts import Delivery
 from pipeline.model.errors import FatalError, RetriableError
@@ -16,6 +23,15 @@ if TYPE_CHECKING:
 _ID: Final = {"flag_id": "flags.ndjson", "incident_id": "incidents.ndjson"}
 # A delivery that was cut off is handed in again whole: some hundred documents.
 _LOOK_BACK: Final = 16 * 2**20
+# Keys kept in mind, some 200 bytes each: far more than 16 MiB of documents.
+_KEYS: Final = 100_000
+# The other process appends some hundred lines meanwhile.
+_LOCKED_SECONDS: Final = 0.1
+# Waiting helps against a full disk or a server that is away, and against none of these.
+_HOPELESS: Final = frozenset(
+    {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST,
+     errno.ENAMETOOLONG, errno.ENOTSUP, errno.ENOLCK}
+)  # fmt: skip
 
 
 class NdjsonSink:
@@ -27,7 +43,7 @@ class NdjsonSink:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._seen: dict[str, set[tuple[str, int]]] = {}
+        self._files = {name: _File(folder / name) for name in _ID.values()}
 
     def deliver(self, documents: Sequence[Mapping[str, Any]]) -> Delivery:
         """Append the documents that the files do not hold yet, and wait for the disk.
@@ -36,60 +52,85 @@ class NdjsonSink:
             RetriableError: the disk is full.
             FatalError: the folder cannot be written.
         """
-        accepted: list[tuple[str, int]] = []
-        lines: dict[str, list[str]] = {}
-        told: dict[str, list[tuple[str, int]]] = {}
+        wanted: dict[str, dict[tuple[str, int], Mapping[str, Any]]] = {}
         for document in documents:
             name, key = _key(document)
-            accepted.append(key)
-            if key not in self._known(name):
-                lines.setdefault(name, []).append(json.dumps(document, ensure_ascii=False))
-                told.setdefault(name, []).append(key)
+            wanted.setdefault(name, {})[key] = document
+        accepted: list[tuple[str, int]] = []
         try:
-            for name, new in lines.items():
-                self._append(self._folder / name, new)
-                self._seen[name].update(told[name])
+            self._folder.mkdir(parents=True, exist_ok=True)
+            for name, new in wanted.items():
+                if not self._files[name].append(new):
+                    return Delivery(accepted, retry_after=_LOCKED_SECONDS)
+                accepted += new
         except OSError as error:
-            # What was half written is found and cut off before the next attempt.
-            self._seen.clear()
-            raise RetriableError(
-                f"{self._folder}: cannot append ({error.strerror}); free some space",
-                retry_after=10.0,
-            ) from error
+            where = f"{self._folder}: cannot append ({error.strerror})"
+            if error.errno in _HOPELESS:
+                raise FatalError(f"{where}; choose another folder") from error
+            raise RetriableError(f"{where}; free some space", retry_after=10.0) from error
         return Delivery(accepted)
 
-    def _append(self, path: Path, lines: Sequence[str]) -> None:
-        with path.open("a", encoding="utf-8") as file:
-            file.write("".join(line + "\n" for line in lines))
+
+class _File:
+    """One file, and what is known of its end."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._known: dict[tuple[str, int], None] = {}
+        self._inode = 0
+        self._end: int | None = None
+
+    def append(self, documents: Mapping[tuple[str, int], Mapping[str, Any]]) -> bool:
+        """Append what is not there yet; False if another process is at it."""
+        with self._path.open("ab+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+            self._catch_up(file)
+            lines = [
+                json.dumps(document, ensure_ascii=False) + "\n"
+                for key, document in documents.items()
+                if key not in self._known
+            ]
+            file.write("".join(lines).encode("utf-8", "backslashreplace"))
             file.flush()
             os.fsync(file.fileno())
+            self._end = file.tell()
+        self._known.update(dict.fromkeys(documents))
+        for key in list(self._known)[: max(0, len(self._known) - _KEYS)]:
+            del self._known[key]
+        return True
 
-    def _known(self, name: str) -> set[tuple[str, int]]:
-        if name not in self._seen:
-            self._seen[name] = self._read(self._folder / name)
-        return self._seen[name]
+    def _catch_up(self, file: BinaryIO) -> None:
+        """Read what others appended, and cut off what somebody began and did not finish."""
+        told = os.fstat(file.fileno())
+        size = told.st_size
+        if self._end is None or told.st_ino != self._inode or size < self._end:
+            # The first time, or the file was moved away and made anew.
+            self._end = max(0, size - _LOOK_BACK)
+            self._inode = told.st_ino
+            if not size:
+                _keep_name(self._path.parent)
+        file.seek(self._end)
+        data = file.read()
+        whole = data.rfind(b"\n") + 1
+        if whole < len(data):
+            file.truncate(self._end + whole)
+        for line in data[:whole].split(b"\n"):
+            try:
+                self._known[_key(json.loads(line))[1]] = None
+            except (ValueError, TypeError, KeyError):
+                continue  # the rest of a line before the part that is looked at, or not ours
 
-    def _read(self, path: Path) -> set[tuple[str, int]]:
-        """What the end of a file holds, after a half line has been cut off."""
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("ab+") as file:
-                size = file.seek(0, os.SEEK_END)
-                file.seek(max(0, size - _LOOK_BACK))
-                data = file.read()
-                whole = data.rfind(b"\n") + 1
-                if whole < len(data):
-                    file.truncate(size - len(data) + whole)
-        except OSError as error:
-            raise FatalError(
-                f"{path}: cannot be written ({error.strerror}); choose another folder"
-            ) from error
-        lines = data[:whole].split(b"\n")
-        held = set()
-        for line in lines[1 if size > _LOOK_BACK else 0 :]:
-            if line:
-                held.add(_key(json.loads(line))[1])
-        return held
+
+def _keep_name(folder: Path) -> None:
+    """Have the disk know a file that was just made."""
+    number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
 
 
 def _key(document: Mapping[str, Any]) -> tuple[str, tuple[str, int]]:

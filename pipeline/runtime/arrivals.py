@@ -1,13 +1,14 @@
 """Exported logs as they once came: files behind the contract of a live source.
 
 Files are parsed into a spool, as a backfill does, and given out in order of arrival. New
-files in the same folders are a next generation. The cursor names what is done:
-``{"v": 1, "done": [unit ids], "units": [those under way], "day": n, "row": n}``.
+files in the same folders are a next generation; :mod:`pipeline.runtime.arrivals_cursor` tells
+how far they are read.
 """
 
 from __future__ import annotations
 
 import shutil
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
@@ -19,16 +20,18 @@ from connectors.sources.plan import plan
 from pipeline.model.clock import from_us
 from pipeline.model.contracts import Poll
 from pipeline.model.documents import from_json
-from pipeline.model.errors import StateError
+from pipeline.model.errors import FatalError, RetriableError
 from pipeline.model.event import EVENT_SCHEMA
 from pipeline.model.ids import content_id
 from pipeline.model.reject import Reject
+from pipeline.runtime.arrivals_cursor import cursor_of, position, remembered
+from pipeline.runtime.backfill import with_tenant
 from pipeline.runtime.days import main_stretch
 from pipeline.runtime.parsing import fingerprint, parse_all
 from pipeline.runtime.spool import DAY_US, load_day
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from connectors.normalise.settings import NormaliseSettings
@@ -37,10 +40,13 @@ if TYPE_CHECKING:
     from pipeline.runtime.spool import DayPart, Manifest
 
 DEFAULT_TENANT: Final = "default"
-_VERSION: Final = 1
 # The Activity API hands content out for seven days; what is later still comes on the last.
 _LATEST_DAYS: Final = 7
 _TASK_BYTES: Final = 32 * 2**20
+
+
+class _StopError(Exception):
+    """Somebody does not want to wait for the parsing."""
 
 
 @dataclass(slots=True)
@@ -84,6 +90,7 @@ class Arrivals:
         scatter: 0 gives each record its source's declared delay; any other number is the
             seed of delays drawn evenly from nothing to that.
         follow: whether files may still be added, so that there is no end.
+        stop: whether to leave what is not parsed yet for the next start.
     """
 
     def __init__(
@@ -97,6 +104,7 @@ class Arrivals:
         batch_rows: int = 16_384,
         scatter: int = 0,
         follow: bool = False,
+        stop: Callable[[], bool] = lambda: False,
     ) -> None:
         self._paths = list(paths)
         self._settings = settings
@@ -106,6 +114,7 @@ class Arrivals:
         self._batch_rows = batch_rows
         self._scatter = scatter
         self._follow = follow
+        self._stop = stop
         self._generation: _Generation | None = None
         self._day: tuple[int, pa.Table, np.ndarray[Any, np.dtype[np.int64]]] | None = None
 
@@ -118,24 +127,37 @@ class Arrivals:
         """Read the next portion.
 
         Raises:
+            RetriableError: there is no space for the parsed records.
+            FatalError: a process that parses was ended from outside.
             StateError: the cursor is of another version.
         """
-        done, units, day, row = _position(cursor)
-        layout = plan(self._paths)
-        wanted = [u for u in layout.units if u.unit_id not in done]
-        if units:
-            wanted = [u for u in wanted if u.unit_id in units]
-        plan_rejects = list(layout.rejects) if cursor is None else []
-        if not wanted:
+        done, units, day, row = position(cursor)
+        made, plan_rejects = self._generation, []
+        if made is None or made.units != units:
+            layout = plan(self._paths)
+            done = remembered(done, {u.unit_id for u in layout.units})
+            wanted = [u for u in layout.units if u.unit_id not in done]
+            going_on = [u for u in wanted if u.unit_id in set(units)]
+            if len(going_on) == len(units):
+                wanted = going_on or wanted
+            else:
+                # A file of them has changed or is gone, and with it the place of the others'
+                # records: they are given again, and counted once (dedupe, eight days).
+                units, day, row = [], 0, 0
+            plan_rejects = list(layout.rejects) if cursor is None else []
+            try:
+                made = self._parse(wanted) if wanted else None
+            except _StopError:
+                return Poll((), (), cursor or cursor_of(done), read_at=from_us(0))
+        if made is None:
             self._forget()
             return Poll(
                 (),
                 plan_rejects,
-                _cursor(done),
+                cursor_of(done),
                 finished=not self._follow,
                 received=len(plan_rejects),
             )
-        made = self._parse(wanted)
         first = not units
         rejects = [*plan_rejects, *(made.rejects if first else ())]
         days = [d for d in made.days if d >= day] if units else list(made.days)
@@ -148,7 +170,7 @@ class Arrivals:
             return Poll(
                 (),
                 rejects,
-                _cursor(sorted({*done, *made.units})),
+                cursor_of(sorted({*done, *made.units})),
                 read_at=from_us(made.end_us),
                 received=received,
                 ignored=ignored,
@@ -159,7 +181,7 @@ class Arrivals:
         return Poll(
             (part,),
             rejects,
-            _cursor(done, made.units, days[0], until),
+            cursor_of(done, made.units, days[0], until),
             read_at=from_us(int(arrived[until - 1])),
             received=received,
             ignored=ignored,
@@ -175,19 +197,41 @@ class Arrivals:
         if self._generation is not None and self._generation.units == ids:
             return self._generation
         folder = self._spool / content_id("files", *ids)
-        folder.mkdir(parents=True, exist_ok=True)
-        manifests = parse_all(
-            units,
-            folder,
-            self._settings,
-            mark=fingerprint(self._settings, version("outrider")),
-            workers=self._workers,
-            task_bytes=_TASK_BYTES,
-            done=lambda _: None,
-        )
+        for old in self._spool.glob("files-*"):
+            if old != folder:  # of files that have changed since
+                shutil.rmtree(old, ignore_errors=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            manifests = parse_all(
+                units,
+                folder,
+                self._settings,
+                mark=fingerprint(self._settings, version("outrider")),
+                workers=self._workers,
+                task_bytes=_TASK_BYTES,
+                done=self._go_on,
+            )
+        except OSError as error:
+            # Of what cannot be read the parser makes rejects: this is the spool.
+            raise RetriableError(
+                f"{folder}: cannot write parsed records ({error.strerror or error}); free some "
+                "space, the run goes on by itself",
+                retry_after=10.0,
+            ) from error
+        except BrokenProcessPool as error:
+            # Who stops a service tells its worker processes too, and they end at once.
+            self._go_on()
+            raise FatalError(
+                f"{self._spool}: a process that parses files was ended from outside, for lack "
+                "of memory perhaps; set fewer backfill.workers, and start again"
+            ) from error
         self._generation = self._made(ids, folder, manifests)
         self._day = None
         return self._generation
+
+    def _go_on(self, _: Manifest | None = None) -> None:
+        if self._stop():
+            raise _StopError
 
     def _made(self, ids: list[str], folder: Path, manifests: list[Manifest]) -> _Generation:
         parts: dict[int, list[DayPart]] = {}
@@ -227,6 +271,8 @@ class Arrivals:
         time = np.concatenate(times)
         order = np.argsort(time, kind="stable")
         table = pa.concat_tables(tables).unify_dictionaries().combine_chunks()
+        if table.num_rows:
+            table = with_tenant(table, self.unnamed)
         self._day = (day, table.take(pa.array(order)), time[order])
         return self._day[1], self._day[2]
 
@@ -255,17 +301,3 @@ class Arrivals:
         named = self._settings.tenant
         made = self._generation
         return named or (DEFAULT_TENANT if made is None else made.unnamed)
-
-
-def _position(cursor: Cursor | None) -> tuple[set[str], set[str], int, int]:
-    if cursor is None:
-        return set(), set(), 0, 0
-    if cursor.get("v") != _VERSION:
-        raise StateError(f"cursor of the files: want version {_VERSION}; start anew")
-    return set(cursor["done"]), set(cursor["units"]), int(cursor["day"]), int(cursor["row"])
-
-
-def _cursor(
-    done: Sequence[str] | set[str], units: Sequence[str] = (), day: int = 0, row: int = 0
-) -> Cursor:
-    return {"v": _VERSION, "done": sorted(done), "units": list(units), "day": day, "row": row}

@@ -15,6 +15,7 @@ from pipeline.correlate.settings import CorrelateSettings
 from pipeline.correlate.stage import advance as correlate
 from pipeline.correlate.state import CorrelateState
 from pipeline.model.change import ChangeKind, TenantChange
+from pipeline.model.clock import from_us
 from pipeline.model.trace import TRACE_SCHEMA
 from pipeline.model.vocabulary import Source
 from pipeline.model.window import TIMELINE_SCHEMA
@@ -158,10 +159,11 @@ def changes_of(events: pa.Table) -> tuple[TenantChange, ...]:
     mine = events.filter(pc.equal(source, str(Source.ENTRA_DIRECTORY_AUDIT)))
     kinds = set(ChangeKind)
     found = {
-        TenantChange(tenant, at, ChangeKind(kind) if kind in kinds else ChangeKind.OTHER)
+        TenantChange(tenant, from_us(at), ChangeKind(kind) if kind in kinds else ChangeKind.OTHER)
         for tenant, at, kind in zip(
             mine.column("tenant").to_pylist(),
-            mine.column("event_time").to_pylist(),
+            # Arrow's own times have a zone of another class, which no stored state holds.
+            mine.column("event_time").cast(pa.int64()).to_pylist(),
             mine.column("operation").to_pylist(),
             strict=True,
         )

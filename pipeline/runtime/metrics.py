@@ -20,18 +20,33 @@ class Metrics:
         self.events = counter("events", "Records taken in.")
         self.messages = counter("messages", "Batches taken in.", "kind")
         self.dead = counter("dead_letters", "What could not be used.", "reason")
-        self.misdated = counter("misdated_events", "Records too old or too new to count.", "why")
+        self.misdated = gauge(
+            "misdated_events", "Records of the tenants held that are too old or too new.", "why"
+        )
+        self.unseen = counter("unseen_messages", "Removed from the topic before a worker came.")
         self.documents = counter("documents", "Revisions issued.", "kind")
         self.commits = counter("commits", "Steps made durable.")
         self.failures = counter("failures", "Steps undone and tried again.", "error")
         self.sink_failures = counter("sink_failures", "Deliveries refused or put off.", "sink")
         self.delivered = counter("delivered", "Documents a destination has taken.", "sink")
+        self.sink_waiting = gauge("sink_waiting", "1 while a destination wants nothing.", "sink")
+        self.expired = counter("expired_documents", "Removed before a destination took it.", "sink")
         self.lag = gauge("lag_messages", "Messages behind the end of the topic.", "partition")
         self.delay = gauge("watermark_delay_seconds", "Age of the newest record taken in.")
-        self.completeness = gauge("completeness", "Least share of the last hour's records here.")
+        self.completeness = gauge(
+            "completeness", "Least share of a tenant's records of the last hour here.", "source"
+        )
         self.open_flags = gauge("open_flags", "Flags open now.")
         self.open_incidents = gauge("open_incidents", "Incidents not resolved.")
         self.tenants = gauge("tenants", "Tenants held by this process.")
+        self.requests = counter("http_requests", "Requests answered.", "route", "status")
+        self.answering = Histogram(
+            "outrider_http_seconds",
+            "Time to answer one request.",
+            ["route"],
+            buckets=(0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0),
+            registry=registry,
+        )
         self.judging = Histogram(
             "outrider_judging_seconds",
             "Time to judge one tenant once.",

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import multiprocessing
+import os
+import signal
+import threading
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
+from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any
 
 from connectors.normalise.tally import Tally
@@ -157,10 +161,27 @@ def parse_all(
     return sorted(manifests, key=lambda m: m.task_id)
 
 
+def follow_parent() -> None:
+    """Make a worker process end with its parent, and leave Ctrl-C to it.
+
+    A worker waits for work on a pipe that it holds both ends of itself: it would wait for
+    ever after a parent that was killed.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+
+
+def _end_with(sentinel: int) -> None:
+    wait([sentinel])
+    os._exit(1)
+
+
 def _in_workers(tasks: Iterator[Task], workers: int) -> Iterator[Manifest]:
     """Parse in this process and in others, which take half a second to start."""
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers - 1, mp_context=context) as pool:
+    with ProcessPoolExecutor(workers - 1, mp_context=context, initializer=follow_parent) as pool:
         try:
             pending: set[Future[Manifest]] = set()
             for task in tasks:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TextIO, TypeAlias
 import structlog
 
 from pipeline.runtime.progress import clear_line
+from pipeline.runtime.tracing import span
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, MutableMapping
@@ -142,7 +143,9 @@ def unit_of_work(log: FilteringBoundLogger, name: str, **fields: Any) -> Iterato
     work: dict[str, Any] = dict(fields)
     began = time.monotonic()
     try:
-        yield work
+        with span(name) as told:
+            yield work
+            told.update(_plain(work))
     except BaseException as error:
         stopped = isinstance(error, (KeyboardInterrupt, GeneratorExit))
         work["outcome"] = "interrupted" if stopped else "failed"
@@ -154,6 +157,11 @@ def unit_of_work(log: FilteringBoundLogger, name: str, **fields: Any) -> Iterato
         seconds = round(time.monotonic() - began, 3)
         write = log.info if work["outcome"] == "ok" else log.warning
         write(name, **work, seconds=seconds)
+
+
+def _plain(work: dict[str, Any]) -> dict[str, Any]:
+    """What of a line may stand in a trace: numbers and closed names."""
+    return {k: v for k, v in work.items() if isinstance(v, (bool, int, float, str))}
 
 
 class _LineLogger:

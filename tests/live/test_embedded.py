@@ -7,22 +7,27 @@ import json
 import urllib.error
 import urllib.request
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 
+import pyarrow as pa
 import pytest
 import structlog
 
 from connectors.sinks.ndjson import NdjsonSink
 from detectors.issued import IssuedFlags
-from pipeline.ledger.store import DeadLetter, Ledger
+from pipeline.ledger.store import Ledger
 from pipeline.model.clock import ManualClock
 from pipeline.model.contracts import Delivery, Poll
+from pipeline.model.dead_letter import DeadLetter
 from pipeline.model.documents import from_json
 from pipeline.model.errors import FatalError, RetriableError, StateError
 from pipeline.model.flag import Flag
 from pipeline.runtime.health import Health, HealthServer
 from pipeline.runtime.live import embedded
 from pipeline.runtime.live.embedded import Embedded
+from pipeline.runtime.live.engine import Engine
+from pipeline.runtime.live.messages import unpack_events
 from pipeline.runtime.metrics import Metrics
 from tests.live.small_tenant import HOUR, LEARNED, MONDAY, SETTINGS, outage, table, usual
 
@@ -43,6 +48,12 @@ class Logs:
             return Poll((), (), {"hour": at}, finished=True)
         rows = [r for h in range(at, until) for r in rows_of(h)]
         return Poll((table(rows),), (), {"hour": until}, read_at=MONDAY + until * HOUR)
+
+
+def renamed(events, tenant):
+    at = events.schema.get_field_index("tenant")
+    column = pa.array([tenant] * events.num_rows).dictionary_encode()
+    return events.set_column(at, events.schema.field(at), column)
 
 
 class Memory:
@@ -283,3 +294,32 @@ def test_a_ledger_of_another_version_is_refused(tmp_path):
     ledger.close()
     with pytest.raises(StateError, match="version 99"):
         Ledger(tmp_path / "ledger.sqlite")
+
+
+def test_a_tenant_that_cannot_be_judged_stops_nobody(tmp_path, monkeypatch, straight):
+    """Its messages since the stored state become dead letters, with their bodies."""
+    judge, calls = Engine.judge, itertools.count()
+
+    def fragile(engine, name):
+        if name == "broken" and next(calls) == 1:
+            raise KeyError("a defect of ours")
+        return judge(engine, name)
+
+    monkeypatch.setattr(Engine, "judge", fragile)
+
+    class Two(Logs):
+        """The same logs, and a second tenant beside them."""
+
+        def poll(self, cursor):
+            poll = super().poll(cursor)
+            batches = [b for t in poll.batches for b in (t, renamed(t, "broken"))]
+            return replace(poll, batches=tuple(batches))
+
+    ledger = Ledger(tmp_path / "ledger.sqlite")
+    play(loop(ledger, Memory(), Two()))
+    assert {k: f for k, f in finals(ledger).items() if f.tenant == "t"} == straight
+    letters = [d for d in ledger.dead() if d.reason == "judging_failed"]
+    assert letters
+    assert {d.tenant for d in letters} == {"broken"}
+    assert all(unpack_events(d.body).num_rows for d in letters)
+    assert "a defect" not in letters[0].detail

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import pickletools
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,9 +11,11 @@ import pytest
 import zstandard
 
 from pipeline.model.errors import StateError
+from pipeline.model.vocabulary import Client
 from pipeline.runtime.live.freezing import STATE_VERSION, freeze, parts_of, thaw
-from pipeline.runtime.live.tenant import GroundPart
+from pipeline.runtime.live.tenant import GroundPart, Tenant
 from pipeline.window.dedupe import SeenIds
+from tests.live.small_tenant import ADMIN, HOUR, MONDAY, SETTINGS, table, usual
 
 
 def seen(days):
@@ -33,6 +36,30 @@ def test_only_what_has_changed_is_written_again():
     assert len(first.parts) == 2
     assert len(second.parts) == 1
     assert len(parts_of(second.body) & set(first.parts)) == 1
+
+
+def test_a_tenant_with_directory_changes_can_be_kept():
+    tenant = Tenant(SETTINGS)
+    change = (60, 1, ADMIN, "success", 0)
+    tenant.take(table([*usual(0), change, *usual(60)]))
+    assert tenant.ground.closed_to == MONDAY + 24 * HOUR
+    (held,) = tenant.ground.ground.correlated.changes
+    frozen = freeze(tenant.ground)
+    again = thaw(frozen.body, frozen.parts, GroundPart)
+    assert again.ground.correlated.changes == (held,)
+
+
+def test_members_of_enumerations_are_written_by_value():
+    """Some versions of Python write them as an attribute of their class, which is refused."""
+    names = {arg for _, arg, _ in pickletools.genops(pickled([Client.OWA])) if arg}
+    assert not any("getattr" in str(n) for n in names)
+    assert "owa" in names
+
+
+def pickled(state):
+    packed = freeze(state).body
+    length = int.from_bytes(packed[len(STATE_VERSION) : len(STATE_VERSION) + 4], "big")
+    return zstandard.decompress(packed[len(STATE_VERSION) + 4 + length :])
 
 
 @dataclass

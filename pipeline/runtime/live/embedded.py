@@ -14,24 +14,21 @@ may be made twice after a kill, never left out: (id, revision) tells a destinati
 
 from __future__ import annotations
 
+import sys
 import time
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from pipeline.ledger.store import DeadLetter
 from pipeline.model.clock import from_us, to_us
+from pipeline.model.dead_letter import JUDGING_FAILED, UNREADABLE_MESSAGE, DeadLetter
 from pipeline.model.documents import to_line
-from pipeline.model.errors import RetriableError
+from pipeline.model.errors import OutriderError, RetriableError
+from pipeline.runtime.handing import Handing
+from pipeline.runtime.live.again import Again, hand_again, is_asked_for, messages_again
 from pipeline.runtime.live.engine import Engine, apply, restored
-from pipeline.runtime.live.messages import (
-    Kind,
-    Message,
-    UnreadableMessageError,
-    by_tenant,
-    pack_advisories,
-    pack_events,
-)
+from pipeline.runtime.live.messages import Kind, Message, UnreadableMessageError
+from pipeline.runtime.live.observe import observe
+from pipeline.runtime.live.reading import Harvest, Reading
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -40,8 +37,7 @@ if TYPE_CHECKING:
 
     from pipeline.ledger.store import Ledger
     from pipeline.model.clock import Clock
-    from pipeline.model.contracts import AdvisoryFeed, Poll, Sink, Source
-    from pipeline.model.reject import Reject
+    from pipeline.model.contracts import AdvisoryFeed, Sink, Source
     from pipeline.runtime.health import Health
     from pipeline.runtime.judging import Settings
     from pipeline.runtime.live.tenant import Issue, Tenant
@@ -51,8 +47,10 @@ if TYPE_CHECKING:
 SNAPSHOT_ROWS: Final = 200_000
 SNAPSHOT_SECONDS: Final = 900.0
 _HANDED: Final = 500
+# A destination that was down for a day takes its time; records are read in between.
+_HANDING_SECONDS: Final = 2.0
 _AGAIN_SECONDS: Final = 30.0
-_MINUTE: Final = timedelta(minutes=1)
+_TIDY_SECONDS: Final = 60.0
 
 
 @dataclass(slots=True)
@@ -67,11 +65,12 @@ class _Since:
 class _Step:
     """One step's harvest, not durable yet."""
 
-    messages: list[Message] = field(default_factory=list)
-    cursors: dict[str, dict[str, object]] = field(default_factory=dict)
-    letters: list[DeadLetter] = field(default_factory=list)
+    harvest: Harvest
+    letters: list[DeadLetter]
+    again: Again
+    taken: list[Message] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
     issues: list[tuple[str, Issue]] = field(default_factory=list)
-    caught_up: bool = True
     rows: int = 0
 
 
@@ -87,6 +86,7 @@ class Embedded:
         unnamed: gives the tenant of records and advisories that name none.
         clock: tells when records were read, if their source does not.
         metrics, health, log: what others see of it.
+        keep_days: how long the ledger keeps documents and dead letters.
     """
 
     def __init__(
@@ -102,13 +102,14 @@ class Embedded:
         metrics: Metrics,
         health: Health,
         log: FilteringBoundLogger,
+        keep_days: int = 400,
     ) -> None:
-        self._settings, self._ledger = settings, ledger
-        self._sources, self._sinks, self._feeds = dict(sources), dict(sinks), dict(feeds)
-        self._unnamed, self._clock = unnamed, clock
+        self._settings, self._ledger, self._keep_days = settings, ledger, keep_days
+        self._sinks, self._clock = dict(sinks), clock
+        self._reading = Reading(sources, feeds, unnamed=unnamed, clock=clock)
         self._metrics, self._health, self._log = metrics, health, log
-        self._finished: set[str] = set()
-        self._pause: dict[str, float] = {}
+        self._handing = {name: Handing(name, sink) for name, sink in sinks.items()}
+        self._tidy_at = 0.0
         self._start_anew()
 
     def _start_anew(self) -> None:
@@ -131,13 +132,15 @@ class Embedded:
     @property
     def finished(self) -> bool:
         """Whether every source is bounded and at its end."""
-        return self._finished == set(self._sources)
+        return self._reading.finished
 
     @property
     def outstanding(self) -> bool:
-        """Whether a destination has not taken everything yet."""
+        """Whether somebody asked for a letter again, or a destination has not taken everything."""
         ledger = self._ledger
-        return any(ledger.documents(after=ledger.delivered(s), limit=1) for s in self._sinks)
+        return is_asked_for(ledger, self._sinks) or any(
+            ledger.documents(after=ledger.delivered(s), limit=1) for s in self._sinks
+        )
 
     def step(self) -> bool:
         """One turn of the loop; whether it brought anything.
@@ -146,92 +149,85 @@ class Embedded:
             RetriableError: nothing could be kept; the next call tries the same again.
             FatalError: a person has to act.
         """
-        step = self._read()
+        harvest = self._reading.read(self._ledger.cursor, self._engine.tenants)
+        again = messages_again(self._ledger, to_us(self._clock.now()))
+        harvest.messages[:0] = again.messages
+        step = _Step(harvest, [*harvest.letters, *again.refused], again)
         try:
             self._take(step)
+            self._judge(step)
             self._commit(step)
         except BaseException:
             self._start_anew()
             raise
+        self._reading.keep(harvest)
         self._count(step)
         self._deliver()
-        return bool(step.messages or step.issues)
-
-    def _read(self) -> _Step:
-        step = _Step()
-        for name, source in self._sources.items():
-            if name in self._finished:
-                continue
-            poll = source.poll(self._ledger.cursor(name))
-            step.cursors[name] = poll.cursor
-            step.letters += [_letter(r, self._clock) for r in poll.rejects]
-            step.messages += self._messages(poll)
-            step.caught_up &= poll.finished or not poll.batches
-            if poll.finished:
-                self._finished.add(name)
-        known = sorted({*self._engine.tenants, *(m.tenant for m in step.messages)})
-        for name, feed in self._feeds.items():
-            self._ask(name, feed, known, step)
-        if self.finished and self._sources:
-            step.messages += [Message(t, Kind.FINISH) for t in known]
-        return step
-
-    def _ask(self, name: str, feed: AdvisoryFeed, tenants: list[str], step: _Step) -> None:
-        """New versions of advisories for everybody; all of them for who has just come."""
-        if not tenants:
-            return
-        cursor = self._ledger.cursor(name)
-        found = feed.changed_since(cursor)
-        step.cursors[name] = dict(found.cursor)
-        step.letters += [_letter(r, self._clock) for r in found.rejects] if cursor is None else []
-        new = pack_advisories(found.advisories) if found.advisories else b""
-        fresh = [t for t in tenants if t not in self._engine.tenants]
-        every = pack_advisories(feed.changed_since(None).advisories) if fresh else b""
-        for tenant in tenants:
-            body = every if tenant in fresh else new
-            if body:
-                step.messages.append(Message(tenant, Kind.ADVISORIES, body=body))
-
-    def _messages(self, poll: Poll) -> list[Message]:
-        read_at = poll.read_at or self._clock.now()
-        found = []
-        for batch in poll.batches:
-            for tenant, table in by_tenant(batch, self._unnamed()):
-                found.append(Message(tenant, Kind.EVENTS, read_at, pack_events(table)))
-        told = {m.tenant for m in found}
-        if not poll.finished:
-            found += [
-                Message(name, Kind.CLOCK, read_at)
-                for name, tenant in self._engine.tenants.items()
-                if name not in told and (tenant.clock is None or read_at - tenant.clock >= _MINUTE)
-            ]
-        return found
+        self._tidy()
+        return harvest.brought or bool(step.issues)
 
     def _take(self, step: _Step) -> None:
-        for message in step.messages:
+        for message in step.harvest.messages:
+            if message.tenant in step.failed:
+                continue
             try:
                 step.rows += self._engine.take(message)
             except UnreadableMessageError as error:
-                step.letters.append(_dead(message, error, self._clock))
-        for name in self._engine.due(caught_up=step.caught_up):
-            with self._metrics.judging.time():
-                issue = self._engine.judge(name)
+                step.letters.append(self._dead(message, UNREADABLE_MESSAGE, str(error)))
+            except OutriderError:
+                raise
+            except Exception as error:  # noqa: BLE001 # one tenant must not stop the others
+                self._set_aside(step, message.tenant, error)
+            else:
+                step.taken.append(message)
+
+    def _judge(self, step: _Step) -> None:
+        for name in self._engine.due(caught_up=step.harvest.caught_up):
+            try:
+                with self._metrics.judging.time():
+                    issue = self._engine.judge(name)
+            except OutriderError:
+                raise
+            except Exception as error:  # noqa: BLE001 # one tenant must not stop the others
+                self._set_aside(step, name, error)
+                continue
             if issue:
                 step.issues.append((name, issue))
+
+    def _set_aside(self, step: _Step, name: str, error: Exception) -> None:
+        """Take a tenant back to its stored state; the messages since become dead letters."""
+        self._engine.drop(name)
+        self._since.pop(name, None)
+        self._log.error("judging", outcome="set aside", error=type(error).__name__)
+        step.failed[name] = (
+            f"{type(error).__name__} while judging; this message is left out of the tenant's "
+            "state: please report it, and replay it with a version that can"
+        )
+        held = self._ledger.state(name)
+        since = [
+            Message(name, Kind(m.kind), None if m.read_at is None else from_us(m.read_at), m.body)
+            for m in self._ledger.journalled(name, 0 if held is None else held[0])
+        ]
+        since += [m for m in step.harvest.messages if m.tenant == name]
+        step.taken = [m for m in step.taken if m.tenant != name]
+        step.letters += [self._dead(m, JUDGING_FAILED, step.failed[name]) for m in since if m.body]
 
     def _commit(self, step: _Step) -> None:
         ledger = self._ledger
         with ledger.transaction():
+            for name in step.failed:
+                ledger.drop_journal(name)
             last: dict[str, int] = {}
-            for m in step.messages:
+            for m in step.taken:
                 if m.kind is Kind.FINISH:
                     continue  # it is told again by the source that is at its end
                 read_at = None if m.read_at is None else to_us(m.read_at)
                 last[m.tenant] = ledger.journal(m.tenant, m.kind.value, read_at, m.body)
                 self._since.setdefault(m.tenant, _Since()).rows += len(m.body) // 32
-            for name, cursor in step.cursors.items():
+            for name, cursor in step.harvest.cursors.items():
                 ledger.put_cursor(name, dict(cursor))
             ledger.bury(step.letters)
+            step.again.mark(ledger, to_us(self._clock.now()))
             for name, issue in step.issues:
                 flags = [(f.flag_id, f.revision, name, to_line(f)) for f in issue.flags]
                 found = [(i.incident_id, i.revision, name, to_line(i)) for i in issue.incidents]
@@ -252,29 +248,31 @@ class Embedded:
         self._ledger.put_issued(name, taken.issued)
         self._since[name] = _Since()
 
+    def _dead(self, message: Message, reason: str, detail: str) -> DeadLetter:
+        return DeadLetter(
+            0,
+            to_us(self._clock.now()),
+            message.tenant,
+            reason,
+            detail,
+            "message",
+            message.kind.value,
+            message.body,
+            headers=tuple(message.headers()),
+        )
+
     def _count(self, step: _Step) -> None:
         metrics = self._metrics
         metrics.commits.inc()
         metrics.events.inc(step.rows)
-        metrics.tenants.set(len(self._engine.tenants))
-        for message in step.messages:
+        for message in step.harvest.messages:
             metrics.messages.labels(message.kind.value).inc()
         for letter in step.letters:
             metrics.dead.labels(letter.reason).inc()
         for _, issue in step.issues:
             metrics.documents.labels("flag").inc(len(issue.flags))
             metrics.documents.labels("incident").inc(len(issue.incidents))
-        held = self._engine.tenants.values()
-        clocks = [t.clock for t in held if t.clock is not None]
-        if clocks:
-            age = (self._clock.now() - min(clocks)).total_seconds()
-            metrics.delay.set(max(age, 0.0))
-        metrics.open_flags.set(
-            sum(f.state == "open" for t in held for f in t.issued.flags.last.values())
-        )
-        metrics.open_incidents.set(
-            sum(not i.state.over for t in held for i in t.issued.incidents.last.values())
-        )
+        observe(metrics, self._engine.tenants.values(), self._clock.now())
         if step.issues:
             self._log.info(
                 "issued",
@@ -284,54 +282,70 @@ class Embedded:
             )
 
     def _deliver(self) -> None:
-        for name, sink in self._sinks.items():
-            while self._hand_over(name, sink):
+        for handing in self._handing.values():
+            until = time.monotonic() + _HANDING_SECONDS
+            while self._hand_again(handing) and time.monotonic() < until:
+                pass
+            while self._hand_over(handing) and time.monotonic() < until:
                 pass
 
-    def _hand_over(self, name: str, sink: Sink) -> bool:
+    def _hand_again(self, handing: Handing) -> bool:
+        """Hand over what a destination has refused and somebody wants it to take after all."""
+        done = hand_again(self._ledger, handing, to_us(self._clock.now()))
+        self._metrics.delivered.labels(handing.name).inc(done.taken)
+        for letter in done.refused:
+            self._metrics.dead.labels(letter.reason).inc()
+        return done.more
+
+    def _hand_over(self, handing: Handing) -> bool:
         """Hand one portion over; whether there may be more. A slow sink stops nobody else."""
-        if time.monotonic() < self._pause.get(name, 0.0):
+        name, metrics = handing.name, self._metrics
+        if handing.waiting:
             return False
         portion = self._ledger.documents(after=self._ledger.delivered(name), limit=_HANDED)
         if not portion:
             return False
-        try:
-            done = sink.deliver([d.document for d in portion])
-        except RetriableError as error:
-            self._metrics.sink_failures.labels(name).inc()
-            again = _AGAIN_SECONDS if error.retry_after is None else error.retry_after
-            self._pause[name] = time.monotonic() + again
-            self._log.warning("delivery", sink=name, outcome="put off", error=str(error))
+        done = handing.hand(portion)
+        if done.failed:
+            metrics.sink_failures.labels(name).inc()
+        if done.problem is not None:
+            self._log.warning("delivery", sink=name, outcome="put off", error=done.problem)
+        if not done.taken:
             return False
-        if done.retry_after is not None:
-            self._pause[name] = time.monotonic() + done.retry_after
-            self._metrics.sink_failures.labels(name).inc()
-        settled = {*done.accepted, *done.rejected}
-        taken = 0
-        for document in portion:  # in order: what comes after a gap is handed in again
-            if (document.id, document.revision) not in settled:
-                break
-            taken = document.seq
-        refused = set(done.rejected)
-        letters = [
-            DeadLetter(
-                0,
-                to_us(self._clock.now()),
-                d.tenant,
-                "refused_by_sink",
-                f"{name} refused {d.kind} {d.id} revision {d.revision}; see its own log",
-                f"ledger document {d.seq}",
-                "document",
-            )
-            for d in portion
-            if (d.id, d.revision) in refused and d.seq <= taken
-        ]
+        letters = handing.refusals(
+            portion, done, lambda d: f"ledger document {d.seq}", to_us(self._clock.now())
+        )
         with self._ledger.transaction():
             self._ledger.bury(letters)
-            if taken:
-                self._ledger.put_delivered(name, taken)
-        self._metrics.delivered.labels(name).inc(len(done.accepted))
-        return bool(taken) and done.retry_after is None
+            self._ledger.put_delivered(name, portion[done.taken - 1].seq)
+        metrics.delivered.labels(name).inc(done.taken - len(letters))
+        for letter in letters:
+            metrics.dead.labels(letter.reason).inc()
+        return done.again is None
+
+    def _tidy(self) -> None:
+        """Forget some of what is old; once a minute, and in every step while there is more."""
+        if time.monotonic() < self._tidy_at:
+            return
+        ledger = self._ledger
+        delivered = min(map(ledger.delivered, self._handing), default=sys.maxsize)
+        with ledger.transaction():
+            more = ledger.tidy(
+                to_us(self._clock.now()),
+                keep_days=self._keep_days,
+                delivered=delivered,
+                limit=_HANDED,
+            )
+        self._tidy_at = time.monotonic() + (0.0 if more else _TIDY_SECONDS)
+
+    def end(self) -> None:
+        """Store all states and deliver once more, as far as disk and destinations allow it."""
+        for last in (self.store_all, self._deliver):
+            try:
+                last()
+            except RetriableError as error:
+                # Nothing is lost: the next start takes in again what no state holds.
+                self._log.warning("stop", outcome="left for the next start", error=str(error))
 
     def store_all(self) -> None:
         """Store every tenant's state, so that the next start takes nothing in again."""
@@ -339,34 +353,6 @@ class Embedded:
             seq = self._ledger.newest()
             for name in self._engine.tenants:
                 self._store(name, seq)
-
-
-def _letter(reject: Reject, clock: Clock) -> DeadLetter:
-    at = [f"line {reject.line}"] if reject.line is not None else []
-    at += [f"record {reject.record}"] if reject.record is not None else []
-    at += [f"byte {reject.offset}"] if reject.offset is not None else []
-    return DeadLetter(
-        0,
-        to_us(clock.now()),
-        None,
-        reject.reason.value,
-        reject.detail,
-        " ".join([reject.path, *at]),
-        "record",
-    )
-
-
-def _dead(message: Message, error: UnreadableMessageError, clock: Clock) -> DeadLetter:
-    return DeadLetter(
-        0,
-        to_us(clock.now()),
-        message.tenant,
-        "unreadable_message",
-        str(error),
-        "message",
-        message.kind.value,
-        message.body,
-    )
 
 
 def run(
@@ -405,4 +391,4 @@ def run(
             break
         if wait(pause):
             break
-    loop.store_all()
+    loop.end()

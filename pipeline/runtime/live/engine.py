@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from pipeline.runtime.live.messages import Message
     from pipeline.runtime.live.tenant import Issue
 
-# Judging the open hours costs about as much as two settled days. A backlog is judged once for
-# so much of it; whoever has caught up, each minute.
-CATCHING_UP: Final = timedelta(hours=24)
+# Judging the open hours costs as much as two or three settled days, and nobody is waiting for
+# what happened weeks ago: a backlog is judged once a week of it; whoever has caught up, each
+# minute.
+CATCHING_UP: Final = timedelta(days=7)
 _MINUTE: Final = timedelta(minutes=1)
 
 
@@ -53,6 +54,12 @@ class Engine:
         if name not in self.tenants:
             self.tenants[name] = self._load(name)
         return self.tenants[name]
+
+    def drop(self, name: str) -> None:
+        """Let go of a tenant; it is brought back as it was stored."""
+        self.tenants.pop(name, None)
+        self._parts.pop(name, None)
+        self._finish.discard(name)
 
     def take(self, message: Message) -> int:
         """Take one message in; the number of records in it.

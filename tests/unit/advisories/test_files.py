@@ -106,6 +106,22 @@ def test_versions_are_kept_in_order_and_told_once(tmp_path: Path) -> None:
     assert not feed.changed_since(second.cursor).advisories
 
 
+def test_the_cursor_holds_what_is_there_and_survives_a_folder_that_is_away(tmp_path: Path) -> None:
+    folder = tmp_path / "advisories"
+    folder.mkdir()
+    feed, cursor = FileAdvisoryFeed([str(folder)]), None
+    for number in range(1, 6):
+        (folder / "current.json").write_text(json.dumps(issue(number)))
+        poll = feed.changed_since(cursor)
+        assert [a.advisory_id for a in poll.advisories] == [f"EX90000{number}"]
+        cursor = poll.cursor
+    assert len(cursor["seen"]) == 1
+    folder.rename(tmp_path / "away")
+    cursor = feed.changed_since(cursor).cursor
+    (tmp_path / "away").rename(folder)
+    assert not feed.changed_since(cursor).advisories
+
+
 @pytest.mark.parametrize("cursor", [{"v": 2, "seen": []}, {"v": 1}, {"seen": []}])
 def test_a_foreign_cursor_is_refused(tmp_path: Path, cursor: dict[str, Any]) -> None:
     with pytest.raises(StateError, match="advisory cursor"):

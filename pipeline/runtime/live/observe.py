@@ -1,0 +1,38 @@
+"""What the tenants of a process look like from outside, as gauges."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from datetime import datetime
+
+    from pipeline.model.vocabulary import Source
+    from pipeline.runtime.live.tenant import Tenant
+    from pipeline.runtime.metrics import Metrics
+
+
+def observe(metrics: Metrics, tenants: Collection[Tenant], now: datetime) -> None:
+    """Set the gauges that follow from the tenants a process holds.
+
+    Args:
+        metrics: of the process.
+        tenants: all that it holds.
+        now: to tell how old the newest record of the worst tenant is.
+    """
+    metrics.tenants.set(len(tenants))
+    clocks = [t.clock for t in tenants if t.clock is not None]
+    metrics.delay.set(max(0.0, (now - min(clocks)).total_seconds()) if clocks else 0.0)
+    least: dict[Source, float] = {}
+    for tenant in tenants:
+        for source, share in tenant.completeness.items():
+            least[source] = min(share, least.get(source, 1.0))
+    for source, share in least.items():
+        metrics.completeness.labels(source.value).set(share)
+    metrics.misdated.labels("too_old").set(sum(t.ground.too_old for t in tenants))
+    metrics.misdated.labels("too_new").set(sum(t.ground.too_new for t in tenants))
+    flags = (f for t in tenants for f in t.issued.flags.last.values())
+    metrics.open_flags.set(sum(f.state == "open" for f in flags))
+    incidents = (i for t in tenants for i in t.issued.incidents.last.values())
+    metrics.open_incidents.set(sum(not i.state.over for i in incidents))

@@ -1,0 +1,187 @@
+"""Sources and feeds read into messages, the same for the embedded loop and for a collector.
+
+Nothing here is durable: the caller hands the cursors in, makes a harvest durable with the
+cursors it came with, and only then says so (:meth:`Reading.keep`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from pipeline.model.clock import to_us
+from pipeline.model.dead_letter import DeadLetter
+from pipeline.runtime.live.messages import Kind, Message, by_tenant, pack_advisories, pack_events
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+    from datetime import datetime
+
+    from pipeline.model.advisory import Advisory
+    from pipeline.model.clock import Clock
+    from pipeline.model.contracts import AdvisoryFeed, Poll, Source
+    from pipeline.model.reject import Reject
+
+_MINUTE: Final = timedelta(minutes=1)
+
+
+@dataclass(slots=True)
+class Harvest:
+    """What one round brought, not durable yet.
+
+    Attributes:
+        messages: in the order in which they are to be taken.
+        cursors: by source or feed, where to read on after this.
+        letters: records that could not be used.
+        advisories: new versions, for whoever keeps them.
+        finished: sources that are at their end.
+        caught_up: whether no source had more to give at once.
+    """
+
+    messages: list[Message] = field(default_factory=list)
+    cursors: dict[str, dict[str, Any]] = field(default_factory=dict)
+    letters: list[DeadLetter] = field(default_factory=list)
+    advisories: list[Advisory] = field(default_factory=list)
+    finished: set[str] = field(default_factory=set)
+    caught_up: bool = True
+
+    @property
+    def tenants(self) -> set[str]:
+        """Tenants that a message is for."""
+        return {m.tenant for m in self.messages}
+
+    @property
+    def brought(self) -> bool:
+        """Whether there is anything but the time."""
+        return any(m.kind is not Kind.CLOCK for m in self.messages) or bool(self.letters)
+
+
+class Reading:
+    """Reads every source and feed once a round.
+
+    Args:
+        sources: by name, the name being the key of the cursor.
+        feeds: of advisories, by name.
+        unnamed: gives the tenant of records and advisories that name none.
+        clock: tells when records were read, if their source does not.
+    """
+
+    def __init__(
+        self,
+        sources: Mapping[str, Source],
+        feeds: Mapping[str, AdvisoryFeed],
+        *,
+        unnamed: Callable[[], str],
+        clock: Clock,
+    ) -> None:
+        self._sources, self._feeds = dict(sources), dict(feeds)
+        self._unnamed, self._clock = unnamed, clock
+        self._ended: set[str] = set()
+        self._told: dict[str, datetime] = {}
+        self._heard: dict[str, set[str]] = {}
+
+    @property
+    def finished(self) -> bool:
+        """Whether every source is bounded and at its end."""
+        return self._ended == set(self._sources)
+
+    def read(
+        self, cursor: Callable[[str], dict[str, Any] | None], tenants: Collection[str]
+    ) -> Harvest:
+        """Read the next portion of everything.
+
+        Args:
+            cursor: gives the place to read a source or feed on.
+            tenants: those known so far.
+
+        Raises:
+            RetriableError: nothing was read; call again with the same cursors.
+            FatalError: a person has to act.
+        """
+        harvest = Harvest()
+        for name, source in self._sources.items():
+            if name in self._ended:
+                continue
+            poll = source.poll(cursor(name))
+            harvest.cursors[name] = dict(poll.cursor)
+            harvest.letters += [self._letter(r) for r in poll.rejects]
+            harvest.messages += self._messages(name, poll, harvest.tenants, tenants)
+            harvest.caught_up &= poll.finished or not poll.batches
+            if poll.finished:
+                harvest.finished.add(name)
+        known = sorted({*tenants, *harvest.tenants})
+        for name, feed in self._feeds.items():
+            self._ask(name, feed, cursor(name), harvest, known, tenants)
+        if self._sources and self._ended | harvest.finished == set(self._sources):
+            harvest.messages += [Message(t, Kind.FINISH) for t in known]
+        return harvest
+
+    def keep(self, harvest: Harvest) -> None:
+        """Take notice that a harvest is durable."""
+        self._ended |= harvest.finished
+        for message in harvest.messages:
+            if message.read_at is not None:
+                self._told[message.tenant] = message.read_at
+
+    def _messages(
+        self, source: str, poll: Poll, told: Collection[str], tenants: Collection[str]
+    ) -> list[Message]:
+        read_at = poll.read_at or self._clock.now()
+        found = [
+            Message(tenant, Kind.EVENTS, read_at, pack_events(table))
+            for batch in poll.batches
+            for tenant, table in by_tenant(batch, self._unnamed())
+        ]
+        heard = self._heard.setdefault(source, set())
+        heard |= {m.tenant for m in found}
+        if not poll.finished:
+            # A replay tells the time of its own records: those of another source may be at
+            # another day. Who reads the present tells everybody.
+            live = poll.read_at is None and not found
+            quiet = ({*tenants, *heard} if live else heard) - {m.tenant for m in found} - set(told)
+            found += [
+                Message(tenant, Kind.CLOCK, read_at)
+                for tenant in sorted(quiet)
+                if tenant not in self._told or read_at - self._told[tenant] >= _MINUTE
+            ]
+        return found
+
+    def _ask(
+        self,
+        name: str,
+        feed: AdvisoryFeed,
+        cursor: dict[str, Any] | None,
+        harvest: Harvest,
+        known: list[str],
+        tenants: Collection[str],
+    ) -> None:
+        """New versions of advisories for everybody; all of them for who has just come."""
+        if not known:
+            return
+        found = feed.changed_since(cursor)
+        harvest.cursors[name] = dict(found.cursor)
+        if cursor is None:
+            harvest.letters += [self._letter(r) for r in found.rejects]
+        harvest.advisories += found.advisories
+        new = pack_advisories(found.advisories) if found.advisories else b""
+        fresh = set(known) - set(tenants)
+        every = pack_advisories(feed.changed_since(None).advisories) if fresh else b""
+        for tenant in known:
+            body = every if tenant in fresh else new
+            if body:
+                harvest.messages.append(Message(tenant, Kind.ADVISORIES, body=body))
+
+    def _letter(self, reject: Reject) -> DeadLetter:
+        at = [f"line {reject.line}"] if reject.line is not None else []
+        at += [f"record {reject.record}"] if reject.record is not None else []
+        at += [f"byte {reject.offset}"] if reject.offset is not None else []
+        return DeadLetter(
+            0,
+            to_us(self._clock.now()),
+            None,
+            reject.reason.value,
+            reject.detail,
+            " ".join([reject.path, *at]),
+            "record",
+        )
