@@ -3,7 +3,8 @@
 One TOML file, read strictly: an unknown key is an error that names the file, the line, the
 path of the key and the nearest key that exists. Precedence is flags, then environment
 (``OUTRIDER_SECTION__KEY``), then the file. Secrets stand in files or in the environment and
-are named here by reference only; see :mod:`pipeline.runtime.keys`.
+are named here by reference only; see :mod:`pipeline.runtime.keys` and
+:mod:`pipeline.runtime.secret_files`.
 """
 
 from __future__ import annotations
@@ -13,16 +14,24 @@ import json
 import os
 import tomllib
 from pathlib import Path  # noqa: TC003 # pydantic reads the annotation at run time
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 
 from pipeline.model.errors import ConfigError
 from pipeline.runtime.config_errors import explain
+from pipeline.runtime.config_kafka import Kafka
+from pipeline.runtime.config_section import Section as _Section
+from pipeline.runtime.config_serve import Serve
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+__all__ = [
+    "ENV_PREFIX", "Backfill", "Config", "Detection", "Kafka", "LedgerSettings", "Privacy", "Serve", "SourceSettings",
+    "Sources", "Tenant", "load",
+]  # fmt: skip
 
 ENV_PREFIX: Final = "OUTRIDER_"
 
@@ -44,13 +53,6 @@ def _network(text: str) -> str:
         raise ValueError(
             "is no network prefix; write the first address and the length, as in 203.0.113.0/24"
         ) from None
-
-
-class _Section(BaseModel):
-    # hide_input_in_errors: a secret pasted into the wrong place must not come back in a message
-    model_config = ConfigDict(
-        strict=True, frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True
-    )
 
 
 class Privacy(_Section):
@@ -148,77 +150,16 @@ class Backfill(_Section):
     )
 
 
-class Kafka(_Section):
-    """The broker of a run with many workers; an embedded run needs none."""
+class LedgerSettings(_Section):
+    """The store of a run on one machine."""
 
-    servers: list[str] = Field(
-        default_factory=list,
-        description="Brokers to ask first, as HOST:PORT.",
-        examples=[["kafka-1.example.net:9093", "kafka-2.example.net:9093"]],
+    keep_days: int = Field(
+        default=400,
+        ge=30,
+        le=36_500,
+        description="How long flags, incidents and dead letters are kept after they were issued, "
+        "in days; what a destination has not taken stays.",
     )
-    prefix: str = Field(
-        default="outrider",
-        pattern=r"^[A-Za-z0-9_-]+$",
-        description="First word of all topics, groups and transactions.",
-    )
-    partitions: int = Field(
-        default=8,
-        ge=1,
-        le=10_000,
-        description="Partitions of each topic: at most so many workers share the tenants.",
-    )
-    replication: int = Field(
-        default=3, ge=1, le=9, description="Copies of each partition; 1 on a single broker."
-    )
-    retention_days: int = Field(
-        default=14,
-        ge=3,
-        le=3650,
-        description="How long records and documents stay in their topics.",
-    )
-    snapshot_rows: int = Field(
-        default=200_000,
-        ge=1,
-        description="Records after which a tenant's state is stored anew; whoever takes a tenant "
-        "over takes in again what came since.",
-    )
-    security: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
-        default="PLAINTEXT", description="How the brokers are spoken to."
-    )
-    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
-        default="SCRAM-SHA-512", description="How we show who we are, with SASL."
-    )
-    username: str | None = Field(default=None, description="Name to show, with SASL.")
-    password_file: Path | None = Field(
-        default=None,
-        description="File with the password, with SASL; its last newline does not count.",
-        examples=["/run/secrets/kafka-password"],
-    )
-    ca_file: Path | None = Field(
-        default=None,
-        description="Authorities to trust, PEM; default: those of the machine.",
-        examples=["/etc/outrider/kafka-ca.pem"],
-    )
-    certificate_file: Path | None = Field(
-        default=None,
-        description="Our own certificate, PEM, where brokers ask for one.",
-        examples=["/etc/outrider/client.pem"],
-    )
-    certificate_key_file: Path | None = Field(
-        default=None,
-        description="The certificate's private key, PEM.",
-        examples=["/run/secrets/client.key"],
-    )
-
-    def password(self) -> str | None:
-        """The password that ``password_file`` holds, None if none is named.
-
-        Raises:
-            ConfigError: the file cannot be read.
-        """
-        if self.password_file is None:
-            return None
-        return _read(self.password_file).removesuffix("\n").removesuffix("\r")
 
 
 class Config(_Section):
@@ -235,7 +176,9 @@ class Config(_Section):
     sources: Sources = Field(default_factory=Sources)
     detection: Detection = Field(default_factory=Detection)
     backfill: Backfill = Field(default_factory=Backfill)
+    ledger: LedgerSettings = Field(default_factory=LedgerSettings)
     kafka: Kafka = Field(default_factory=Kafka)
+    serve: Serve = Field(default_factory=Serve)
 
 
 def load(

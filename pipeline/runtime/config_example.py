@@ -80,5 +80,5 @@ def _first_line(model: type[BaseModel]) -> str:
 
 
 def _toml(value: Any) -> str:
-    # JSON text, numbers and booleans are written the same way in TOML.
-    return json.dumps(value if isinstance(value, (bool, int, float, str)) else str(value))
+    # JSON text, numbers, booleans and lists of them are written the same way in TOML.
+    return json.dumps(value if isinstance(value, (bool, int, float, str, list)) else str(value))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 import shutil
 import signal
 import socket
@@ -14,34 +16,66 @@ import pytest
 
 HERE = Path(__file__).parent
 LIBS = HERE / ".libs"
-REQUIRED = "OUTRIDER_TESTS_NEED_KAFKA"
+POM = HERE / "pom.xml"
+# Read here: the tests themselves do not see the OUTRIDER_ variables.
+REQUIRED = bool(os.environ.get("OUTRIDER_TESTS_NEED_KAFKA"))
+LEAST_JAVA = 17
 # Starting quickly matters more than speed: the first compiler only, little memory.
 JAVA = ("java", "-Xmx320m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", f"{LIBS}/*")
 
 
-def require():
-    """Skip without Java and Maven, but fail where the broker is required."""
+def unmet():
+    """What this machine lacks for a broker, or nothing."""
     missing = [tool for tool in ("java", "mvn") if shutil.which(tool) is None]
-    if not missing:
+    if missing:
+        return f"no {' and no '.join(missing)} on this machine"
+    told = subprocess.run(("java", "-version"), capture_output=True, text=True, check=False).stderr
+    found = re.search(r'version "(\d+)', told)
+    if found is None or int(found[1]) < LEAST_JAVA:
+        return f"java is older than {LEAST_JAVA} on this machine"
+    return None
+
+
+def require():
+    """Skip where no broker can be started, but fail where it is required."""
+    problem = unmet() or fetch()
+    if problem is None:
         return
-    text = f"no {' and no '.join(missing)} on this machine: a real Kafka broker is needed"
-    if os.environ.get(REQUIRED):
+    text = f"{problem}: a real Kafka broker is needed"
+    if REQUIRED:
         pytest.fail(text)
     pytest.skip(text)
 
 
 def fetch():
-    """Fetch the artifacts once; two test processes may ask at a time."""
-    if (LIBS / "complete").exists():
-        return
+    """Fetch the artifacts once; two test processes may ask at a time. What went wrong, or None."""
+    wanted = hashlib.sha256(POM.read_bytes()).hexdigest()
+    mark = LIBS / "complete"
+    if mark.exists() and mark.read_text() == wanted:
+        return None
     draft = LIBS.with_name(f".libs.{os.getpid()}")
-    command = ("mvn", "-q", "-B", "-f", str(HERE / "pom.xml"), "dependency:copy-dependencies")
-    subprocess.run([*command, f"-DoutputDirectory={draft}"], check=True, timeout=300)
-    (draft / "complete").touch()
+    command = ("mvn", "-q", "-B", "-f", str(POM), "dependency:copy-dependencies")
+    for _ in range(3):
+        done = subprocess.run(
+            [*command, f"-DoutputDirectory={draft}"],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+        if done.returncode == 0:
+            break
+    else:
+        shutil.rmtree(draft, ignore_errors=True)
+        return f"maven cannot fetch the broker: {done.stdout.strip()[:300]}"
+    (draft / "complete").write_text(wanted)
+    if mark.exists() and mark.read_text() != wanted:
+        shutil.rmtree(LIBS)
     try:
         draft.rename(LIBS)
     except OSError:
         shutil.rmtree(draft)  # the other one was first
+    return None
 
 
 def free_ports(count):
@@ -56,6 +90,9 @@ def free_ports(count):
 
 class Cluster:
     """One or three nodes, each broker and controller; killed and started at will."""
+
+    java = JAVA
+    formatting = ()  # more words for the tool that prepares the folders
 
     def __init__(self, folder, nodes=1):
         self.folder, self.nodes = folder, nodes
@@ -84,15 +121,21 @@ class Cluster:
                         "group.min.session.timeout.ms=1000",
                         "transaction.abort.timed.out.transaction.cleanup.interval.ms=1000",
                         "auto.create.topics.enable=false",
+                        *self.settings(node),
                     ]
                 )
             )
             tool = [*JAVA, "kafka.tools.StorageTool", "format", "-t", "b3V0cmlkZXItdGVzdHMtMQ"]
-            subprocess.run([*tool, "-c", str(path)], check=True, capture_output=True, timeout=60)
+            command = [*tool, "-c", str(path), *self.formatting]
+            subprocess.run(command, check=True, capture_output=True, timeout=60)
 
     def listeners(self, node):
         broker, controller = self.brokers[node], self.controllers[node]
         return f"PLAINTEXT://127.0.0.1:{broker},CONTROLLER://127.0.0.1:{controller}"
+
+    def settings(self, _node):
+        """More lines of the node's properties."""
+        return []
 
     @property
     def servers(self):
@@ -100,7 +143,7 @@ class Cluster:
 
     def start(self, *nodes):
         for node in nodes or range(self.nodes):
-            command = [*JAVA, "kafka.Kafka", str(self.folder / f"node{node}.properties")]
+            command = [*self.java, "kafka.Kafka", str(self.folder / f"node{node}.properties")]
             with (self.folder / f"node{node}.log").open("ab") as log:
                 self.running[node] = subprocess.Popen(command, stdout=log, stderr=log)
         self.wait()

@@ -2,15 +2,21 @@ from __future__ import annotations
 
 import pytest
 
-from tests.kafka.broker import Cluster, fetch, require
+from tests.kafka.broker import Cluster, require
+from tests.kafka.month import SIZE, Month
 
 
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory):
     """One real broker for all tests of a process."""
     require()
-    fetch()
     held = Cluster(tmp_path_factory.mktemp("kafka"))
     held.start()
     yield held
     held.kill()
+
+
+@pytest.fixture(scope="session")
+def month(tmp_path_factory):
+    """Simulated logs, and what a backfill makes of them."""
+    return Month(tmp_path_factory.mktemp("month"), **SIZE)

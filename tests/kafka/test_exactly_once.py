@@ -16,20 +16,25 @@ from collections import Counter
 import pytest
 import structlog
 from kafka import TopicPartition
+from kafka.admin import ConfigResource, ConfigResourceType
+from kafka.errors import KafkaError
 
 from pipeline.model.clock import SystemClock
 from pipeline.model.contracts import Poll
 from pipeline.model.errors import ConfigError, RetriableError
 from pipeline.runtime.config import Kafka
-from pipeline.runtime.kafka.client import Topics, consumer, producer
+from pipeline.runtime.kafka.client import Topics, admin, consumer, producer
 from pipeline.runtime.kafka.collect import Collector
 from pipeline.runtime.kafka.detect import Detector
+from pipeline.runtime.kafka.letters import letter_of
+from pipeline.runtime.kafka.stored import read_back
 from pipeline.runtime.kafka.topics import init, verify
+from pipeline.runtime.live.engine import Engine
 from pipeline.runtime.live.tenant import Tenant
 from pipeline.runtime.metrics import Metrics
 from tests.live.small_tenant import HOUR, LEARNED, MONDAY, SETTINGS, outage, table, usual
 
-TENANTS = [f"tenant-{n}" for n in range(5)]
+TENANTS = [f"tenant-{n}" for n in range(4)]
 HOURS = LEARNED + 9
 WARM_UP = 96
 _names = itertools.count()
@@ -53,15 +58,19 @@ def at_hour(number, hour):
     return [(hour * 60 + r[0] % 60, *r[1:]) for r in rows_of(number, hour)]
 
 
+# A day a poll while the baseline is learned, three hours in what is asked about.
+EDGES = [*range(0, LEARNED + 1, 24), *range(LEARNED + 3, HOURS + 1, 3)]
+
+
 class Logs:
-    """A bounded source: six hours of one tenant a poll."""
+    """A bounded source: one stretch of one tenant a poll."""
 
     def poll(self, cursor):
         at = 0 if cursor is None else cursor["at"]
-        hour, number = divmod(at, len(TENANTS))
-        start, until = 6 * hour, min(6 * hour + 6, HOURS)
-        if start >= HOURS:
+        stretch, number = divmod(at, len(TENANTS))
+        if stretch + 1 >= len(EDGES):
             return Poll((), (), {"at": at}, finished=True)
+        start, until = EDGES[stretch : stretch + 2]
         batch = events_of(number, start, until)
         return Poll((batch,), (), {"at": at + 1}, read_at=MONDAY + until * HOUR)
 
@@ -72,8 +81,8 @@ def straight():
     flags = {}
     for number, _ in enumerate(TENANTS):
         tenant = Tenant(SETTINGS)
-        for start in range(0, HOURS, 6):
-            tenant.take(events_of(number, start, min(start + 6, HOURS)), MONDAY + HOUR * HOURS)
+        for start, until in itertools.pairwise(EDGES):
+            tenant.take(events_of(number, start, until), MONDAY + HOUR * HOURS)
         for flag in tenant.judge(finish=True).flags:
             flags[flag.flag_id] = flag.state
     assert len(flags) > 4
@@ -89,12 +98,24 @@ def config(cluster):
         replication=1,
         snapshot_rows=3000,
     )
-    assert len(init(held)) == 6
+    assert len(init(held)) == 7
     return held
 
 
+def collector_of(config):
+    return Collector(
+        config,
+        "logs",
+        {"logs": Logs()},
+        feeds={},
+        unnamed=lambda: "t",
+        clock=SystemClock(),
+        metrics=Metrics(),
+    )
+
+
 def send_all(config):
-    collector = Collector(config, "logs", Logs(), unnamed=lambda: "t", clock=SystemClock())
+    collector = collector_of(config)
     while not collector.finished:
         collector.step()
     collector.close()
@@ -243,20 +264,26 @@ def test_killed_workers_lose_and_repeat_nothing(config, straight, tmp_path):
     assert finals(documents) == straight
 
 
-def test_a_zombie_is_shut_out(config):
+def test_a_zombie_is_shut_out(config, straight):
     send_all(config)
     old = worker(config, "a")
-    for _ in range(10):
+    while not old.partitions:
         old.step()
-    assert old.partitions
+    taken = old._take(old._consumer.poll(timeout_ms=1000))
     new = worker(config, "a")
-    for _ in range(10):
+    while not new.partitions:
         new.step()
-    with pytest.raises(RetriableError):  # noqa: PT012 # at one of its next steps
-        for _ in range(200):
-            old.step()
+    with pytest.raises(KafkaError), old._writing.transaction():  # at its commit
+        old._writing.consume(old._partitions.values(), old._consumer.group_metadata())
+    assert sum(s.rows for s in taken.values()) > 0
+    old.close()
+    until = time.monotonic() + 60
+    while finals(told(config)) != straight and time.monotonic() < until:
+        for _ in range(10):
+            new.step()
     new.close()
     each_once(told(config))
+    assert finals(told(config)) == straight
 
 
 def test_a_poison_batch_stops_nothing_and_is_kept(config, straight):
@@ -281,22 +308,23 @@ def test_a_poison_batch_stops_nothing_and_is_kept(config, straight):
     alone.close()
     dead = read_all(config, Topics(config.prefix).dead)
     assert [r.value for r in dead] == [b"no arrow at all"] * config.partitions
-    letter = json.loads(dict(dead[0].headers)["letter"])
-    assert "offset 0" in letter["place"]
-    assert letter["reason"] == "unreadable_message"
+    letter = letter_of(dead[0])
+    assert "offset 0" in letter.place
+    assert letter.reason == "unreadable_message"
     assert finals(told(config)) == straight
 
 
 def test_a_collector_goes_on_after_the_last_batch_that_others_see(config):
-    first = Collector(config, "logs", Logs(), unnamed=lambda: "t", clock=SystemClock())
+    first = collector_of(config)
     for _ in range(7):
         first.step()
-    second = Collector(config, "logs", Logs(), unnamed=lambda: "t", clock=SystemClock())
+    second = collector_of(config)
     second.step()
     with pytest.raises(RetriableError):  # the first is shut out by the second
         first.step()
     second.close()
-    assert len(read_all(config, Topics(config.prefix).events)) == 8
+    found = [dict(r.headers)["kind"] for r in read_all(config, Topics(config.prefix).events)]
+    assert found.count(b"events") == 8
 
 
 def test_topics_are_checked(config):
@@ -310,3 +338,66 @@ def test_a_broker_that_is_not_there_is_named():
     nobody = Kafka(servers=["127.0.0.1:1"])
     with pytest.raises(RetriableError, match=r"127\.0\.0\.1:1"):
         init(nobody)
+
+
+def test_a_tenant_that_cannot_be_judged_stops_nobody(config, straight, monkeypatch):
+    judge, failed = Engine.judge, []
+
+    def fragile(engine, name):
+        if name == TENANTS[1] and not failed:
+            failed.append(name)
+            raise KeyError("a defect of ours")
+        return judge(engine, name)
+
+    monkeypatch.setattr(Engine, "judge", fragile)
+    send_all(config)
+    alone = worker(config, "a")
+    while not done(config, 0.1):
+        alone.step()
+    alone.stop()
+    (letter,) = [letter_of(r) for r in read_all(config, Topics(config.prefix).dead)]
+    assert (letter.reason, letter.tenant) == ("judging_failed", TENANTS[1])
+    assert "KeyError while judging" in letter.detail
+    assert "offsets" in letter.place
+    assert "a defect" not in letter.detail
+    documents = told(config)
+    each_once(documents)
+    tenant_of = {d["flag_id"]: d["tenant"] for d in documents}
+    others = {k: s for k, s in finals(documents).items() if tenant_of[k] != TENANTS[1]}
+    assert others
+    assert others.items() <= straight.items()
+
+
+def test_a_worker_that_is_stopped_leaves_nothing_to_take_in_again(config):
+    send_all(config)
+    alone = worker(config, "a")
+    while not done(config, 0.1):
+        alone.step()
+    alone.stop()
+    reader = consumer(config, group_id=f"{config.prefix}-detect")
+    for number in range(config.partitions):
+        place = TopicPartition(Topics(config.prefix).events, number)
+        stood = reader.committed(place, metadata=True)
+        if stood is not None:
+            assert json.loads(stood.metadata)["from"] == stood.offset
+    reader.close()
+    states = read_back(config, range(config.partitions))
+    assert sorted(name for kept in states.values() for name in kept) == TENANTS
+
+
+def test_settings_that_would_lose_something_are_named(config):
+    names = Topics(config.prefix)
+    client = admin(config)
+    wrong = {"cleanup.policy": "delete"}
+    short = {"retention.ms": "3600000"}
+    client.alter_configs(
+        [
+            ConfigResource(ConfigResourceType.TOPIC, names.state, wrong),
+            ConfigResource(ConfigResourceType.TOPIC, names.events, short),
+        ]
+    )
+    client.close()
+    with pytest.raises(ConfigError) as caught:
+        verify(config)
+    assert f"topic {names.state} has cleanup.policy=delete and needs compact" in str(caught.value)
+    assert f"topic {names.events} keeps messages for 0.0 days" in str(caught.value)

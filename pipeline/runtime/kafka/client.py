@@ -6,10 +6,22 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
+from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
-from pipeline.model.errors import ConfigError, RetriableError
+from pipeline.model.errors import ConfigError, OutriderError, RetriableError
+from pipeline.runtime.kafka.refusals import fatal_reason, passing_reason
+from pipeline.runtime.kafka.remarks import remark
+from pipeline.runtime.kafka.tls import tls_options
+from pipeline.runtime.kafka.tokens import tokens
+from pipeline.runtime.kafka.watching import (
+    Client,
+    Consumer,
+    Producer,
+    RefusedError,
+    newest_refusal,
+)
+from pipeline.runtime.secret_files import Hidden
 
 if TYPE_CHECKING:
     from pipeline.runtime.config import Kafka
@@ -18,6 +30,8 @@ if TYPE_CHECKING:
 MESSAGE_BYTES: Final = 8 * 2**20
 # A worker that dies in the middle of a transaction holds the others up for so long.
 TRANSACTION_MS: Final = 15_000
+# For so long a new client looks for a broker that lets it in.
+BOOTSTRAP_MS: Final = 10_000
 
 # The client tells of each reconnection; what matters of it comes back as an exception.
 logging.getLogger("kafka").setLevel(logging.CRITICAL)
@@ -56,37 +70,41 @@ class Topics:
 
     @property
     def state(self) -> str:
-        """Snapshots and cursors, compacted."""
+        """Snapshots of tenants, compacted."""
         return f"{self.prefix}.state.v1"
+
+    @property
+    def cursors(self) -> str:
+        """Where collectors read on, by collector, compacted."""
+        return f"{self.prefix}.cursors.v1"
 
 
 def common(config: Kafka) -> dict[str, Any]:
-    """Options that every client needs.
+    """Options that every client needs; with OAUTHBEARER this signs in.
 
     Raises:
-        ConfigError: a secret's file cannot be read.
+        ConfigError: a secret or a certificate cannot be read.
+        AuthError: the sign-in for a token is refused.
+        RetriableError: the sign-in service does not answer.
     """
     options: dict[str, Any] = {
         "bootstrap_servers": list(config.servers),
+        "bootstrap_timeout_ms": BOOTSTRAP_MS,
         "security_protocol": config.security,
     }
-    if config.security.startswith("SASL"):
-        options |= {
-            "sasl_mechanism": config.sasl_mechanism,
-            "sasl_plain_username": config.username,
-            "sasl_plain_password": config.password(),
-        }
-    for option, path in (
-        ("ssl_cafile", config.ca_file),
-        ("ssl_certfile", config.certificate_file),
-        ("ssl_keyfile", config.certificate_key_file),
-    ):
-        if path is not None:
-            options[option] = str(path)
+    if config.tls:
+        options |= tls_options(config)
+    if config.sasl:
+        options["sasl_mechanism"] = config.sasl_mechanism
+    if config.tokens:
+        options["sasl_oauth_token_provider"] = tokens(config.oauth)
+    elif config.sasl:
+        options["sasl_plain_username"] = Hidden(config.username or "")
+        options["sasl_plain_password"] = Hidden(config.password())
     return options
 
 
-def consumer(config: Kafka, **options: Any) -> KafkaConsumer:
+def consumer(config: Kafka, **options: Any) -> Consumer:
     """A consumer that sees what is committed, and commits nothing by itself."""
     told = {
         "isolation_level": "read_committed",
@@ -97,13 +115,14 @@ def consumer(config: Kafka, **options: Any) -> KafkaConsumer:
         "fetch_max_wait_ms": 100,
         "allow_auto_create_topics": False,
     }
-    return _made(KafkaConsumer, config, {**told, **options})
+    made: Consumer = _made(Consumer, config, {**told, **options})
+    return made
 
 
-def producer(config: Kafka, transactional_id: str) -> KafkaProducer:
+def producer(config: Kafka, transactional_id: str) -> Producer:
     """A transactional producer; an older one of the same name is shut out by it."""
-    made = _made(
-        KafkaProducer,
+    made: Producer = _made(
+        Producer,
         config,
         {
             "transactional_id": transactional_id,
@@ -131,16 +150,35 @@ def admin(config: Kafka) -> KafkaAdminClient:
 def _made(kind: Any, config: Kafka, options: dict[str, Any]) -> Any:
     if not config.servers:
         raise ConfigError('no broker is named: write servers = ["host:9092"] under [kafka]')
+    remark(config)
+    watched: list[Client] = []
+
+    def connections(**more: Any) -> Client:
+        watched.append(Client(config, **more))
+        return watched[0]
+
     try:
-        return kind(**common(config), **options)
+        made = kind(kafka_client=connections, **common(config), **options)
     except KafkaError as error:
-        raise unreachable(config, error) from error
+        problem = watched[0].problem if watched else None
+        for client in watched:
+            client.stop()
+        raise unreachable(config, problem or error) from error
+    made.watched = watched[0].watched
+    return made
 
 
-def unreachable(config: Kafka, error: Exception) -> RetriableError:
-    """What to tell when the broker does not answer as it should."""
-    servers = ", ".join(config.servers)
-    return RetriableError(
-        f"Kafka at {servers}: {type(error).__name__}; check that it runs and lets us in",
-        retry_after=5.0,
+def unreachable(config: Kafka, error: BaseException) -> OutriderError:
+    """What to raise when the broker does not answer as it should.
+
+    It is an AuthError or a ConfigError where waiting does not help, else a RetriableError.
+    """
+    reason = (
+        error.reason
+        if isinstance(error, RefusedError)
+        else fatal_reason(config, error) or newest_refusal(config)
     )
+    if reason is not None:
+        return reason
+    servers = ", ".join(config.servers)
+    return RetriableError(f"Kafka at {servers}: {passing_reason(error)}", retry_after=5.0)

@@ -1,7 +1,7 @@
-"""The role ``collect``: a source's records to the topic, with the place to read on.
+"""The role ``collect``: sources and feeds to the topics, with the place to read on.
 
-Batches and cursor commit in one transaction: a collector killed anywhere goes on after the last
-batch that others can see.
+Batches, dead letters and cursors commit in one transaction: a collector killed anywhere goes
+on after the last batch that others can see.
 """
 
 from __future__ import annotations
@@ -11,122 +11,154 @@ from typing import TYPE_CHECKING, Any
 
 from kafka.errors import KafkaError
 
+from pipeline.model.documents import to_line
 from pipeline.runtime.kafka.client import Topics, producer, unreachable
-from pipeline.runtime.kafka.stored import key, read_back
-from pipeline.runtime.live.messages import Kind, Message, by_tenant, pack_events
+from pipeline.runtime.kafka.letters import record_of
+from pipeline.runtime.kafka.stored import read_cursors
+from pipeline.runtime.live.reading import Reading
+from pipeline.runtime.tracing import span
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Mapping
 
     from pipeline.model.clock import Clock
-    from pipeline.model.contracts import Source
+    from pipeline.model.contracts import AdvisoryFeed, Source
     from pipeline.runtime.config import Kafka
+    from pipeline.runtime.live.reading import Harvest
+    from pipeline.runtime.metrics import Metrics
+
+# A message waits so long for the brokers that keep its copies.
+_SEND_SECONDS = 30
 
 
 class Collector:
-    """Reads one source into the topic of events.
+    """Reads sources and feeds into the topics.
 
     Args:
         config: of the broker.
-        name: of the source; the key of its cursor and of its transactions.
-        source: to read.
+        name: the key of its cursors and of its transactions; a second collector of the same
+            name shuts the first one out.
+        sources: by name.
+        feeds: of advisories, by name.
         unnamed: gives the tenant of records that name none.
-        clock: tells when records were read, if the source does not.
+        clock: tells when records were read, if a source does not.
+        metrics: counters.
     """
 
     def __init__(
         self,
         config: Kafka,
         name: str,
-        source: Source,
+        sources: Mapping[str, Source],
         *,
+        feeds: Mapping[str, AdvisoryFeed],
         unnamed: Callable[[], str],
         clock: Clock,
+        metrics: Metrics,
     ) -> None:
-        self._config, self._name, self._source = config, name, source
-        self._unnamed, self._clock = unnamed, clock
-        self._topics = Topics(config.prefix)
+        self._config, self._name = config, name
+        self._reading = Reading(sources, feeds, unnamed=unnamed, clock=clock)
+        self._topics, self._metrics = Topics(config.prefix), metrics
         self._producer: Any = None
-        self._cursor: dict[str, Any] | None = None
+        self._cursors: dict[str, dict[str, Any]] = {}
         self._tenants: set[str] = set()
-        self.finished = False
 
-    def _open(self) -> None:
-        self._producer = producer(self._config, f"{self._config.prefix}-collect-{self._name}")
-        _, others = read_back(self._config, 0)
-        held = others.get(f"cursor/{self._name}")
-        if held is not None:
-            told = json.loads(held)
-            self._cursor, self._tenants = told["cursor"], set(told["tenants"])
-
-    def send(self, messages: Iterable[Message]) -> None:
-        """Send messages in one transaction, without a cursor.
-
-        Raises:
-            RetriableError: none of them was sent.
-        """
-        self._transact(list(messages), None)
+    @property
+    def finished(self) -> bool:
+        """Whether every source is bounded and at its end."""
+        return self._reading.finished
 
     def step(self) -> bool:
-        """Read one portion and send it; whether it brought anything.
+        """Read one portion of everything and send it; whether it brought anything.
 
         Raises:
             RetriableError: nothing was sent; the next call tries the same again.
+            FatalError: a person has to act.
         """
         if self._producer is None:
             self._open()
-        poll = self._source.poll(self._cursor)
-        read_at = poll.read_at or self._clock.now()
-        messages = [
-            Message(tenant, Kind.EVENTS, read_at, pack_events(table))
-            for batch in poll.batches
-            for tenant, table in by_tenant(batch, self._unnamed())
-        ]
-        self._tenants |= {m.tenant for m in messages}
-        told = {m.tenant for m in messages}
-        kind = Kind.FINISH if poll.finished else Kind.CLOCK
-        if poll.finished or not poll.batches:
-            at = None if poll.finished else read_at
-            messages += [Message(t, kind, at) for t in sorted(self._tenants - told)]
-        self._transact(messages, poll.cursor)
-        self.finished = poll.finished
-        return bool(poll.batches)
+        harvest = self._reading.read(self._cursors.get, self._tenants)
+        moved = {n: c for n, c in harvest.cursors.items() if c != self._cursors.get(n)}
+        if harvest.messages or harvest.letters or moved:
+            self._send(harvest, moved)
+        self._reading.keep(harvest)
+        self._count(harvest)
+        return harvest.brought
 
-    def _transact(self, messages: list[Message], cursor: dict[str, Any] | None) -> None:
-        if self._producer is None:
-            self._open()
+    def _open(self) -> None:
+        # First the producer: it shuts out whoever still writes under this name.
+        self._producer = producer(self._config, f"{self._config.prefix}-collect-{self._name}")
+        self._cursors, self._tenants = {}, set()
+        held = read_cursors(self._config).get(self._name)
+        if held is not None:
+            told = json.loads(held)
+            self._cursors, self._tenants = told["cursors"], set(told["tenants"])
+
+    def _send(self, harvest: Harvest, moved: Mapping[str, dict[str, Any]]) -> None:
+        """All of a harvest, in one transaction."""
+        tenants = self._tenants | harvest.tenants
+        cursors = self._cursors | dict(moved)
         try:
-            self._producer.begin_transaction()
-            futures = [
-                self._producer.send(
-                    self._topics.events,
-                    key=m.tenant.encode(),
-                    value=m.body,
-                    headers=m.headers(),
-                )
-                for m in messages
-            ]
-            if cursor is not None:
-                told = {"cursor": cursor, "tenants": sorted(self._tenants)}
-                futures.append(
-                    self._producer.send(
-                        self._topics.state,
-                        key=key("", f"cursor/{self._name}"),
-                        value=json.dumps(told).encode(),
-                        partition=0,
-                    )
-                )
-            for future in futures:
-                future.get(timeout=30)
-            self._producer.commit_transaction()
+            with span("send") as work:
+                work["messages"] = len(harvest.messages)
+                self._transact(self._records(harvest, tenants, cursors))
         except KafkaError as error:
             self.close()
             raise unreachable(self._config, error) from error
-        if cursor is not None:
-            self._cursor = cursor
+        self._cursors, self._tenants = cursors, tenants
+
+    def _transact(self, records: list[dict[str, Any]]) -> None:
+        self._producer.begin_transaction()
+        futures = [self._put(**r) for r in records]
+        for future in futures:
+            future.get(timeout=_SEND_SECONDS)
+        self._producer.commit_transaction()
+
+    def _put(self, topic: str, **record: Any) -> Any:
+        return self._producer.send(topic, **record)
+
+    def _records(
+        self, harvest: Harvest, tenants: set[str], cursors: dict[str, dict[str, Any]]
+    ) -> list[dict[str, Any]]:
+        records: list[dict[str, Any]] = [
+            {
+                "topic": self._topics.events,
+                "key": m.tenant.encode(),
+                "value": m.body,
+                "headers": m.headers(),
+            }
+            for m in harvest.messages
+        ]
+        records += [
+            {
+                "topic": self._topics.advisories,
+                "key": a.advisory_id.encode(),
+                "value": to_line(a).encode(),
+            }
+            for a in harvest.advisories
+        ]
+        records += [{"topic": self._topics.dead, **record_of(m)} for m in harvest.letters]
+        told = {"cursors": cursors, "tenants": sorted(tenants)}
+        records.append(
+            {
+                "topic": self._topics.cursors,
+                "key": self._name.encode(),
+                "value": json.dumps(told).encode(),
+            }
+        )
+        return records
+
+    def _count(self, harvest: Harvest) -> None:
+        metrics = self._metrics
+        metrics.commits.inc()
+        metrics.tenants.set(len(self._tenants))
+        for message in harvest.messages:
+            metrics.messages.labels(message.kind.value).inc()
+        for letter in harvest.letters:
+            metrics.dead.labels(letter.reason).inc()
 
     def close(self) -> None:
-        """Let go of the broker; the cursor is read again at the next step."""
+        """Let go of the broker; the cursors are read again at the next step."""
         if self._producer is not None:
             self._producer.close(timeout=1)
-        self._producer, self._cursor = None, None
+        self._producer = None

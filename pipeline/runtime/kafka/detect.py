@@ -9,100 +9,55 @@ One step, in this order:
    lost its partitions meanwhile is refused.
 
 With the offset of a partition goes, as its metadata, the offset from which messages are not
-in any stored state yet. Whoever takes the partition over reads the state topic, takes the
-messages from there to the committed offset in again without telling anything, and goes on.
-If anything fails, everything in memory is dropped and comes back that way.
+in any stored state yet. Whoever takes the partition over asks for that offset, which waits for
+a commit under way, then reads the state topic, takes the messages from there to the committed
+offset in again without telling anything, and goes on. If anything fails, everything in memory
+is dropped and comes back that way.
 """
 
 from __future__ import annotations
 
 import json
 import time
+from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from kafka import ConsumerRebalanceListener, OffsetAndMetadata, TopicPartition
-from kafka.errors import KafkaError
+from kafka import ConsumerRebalanceListener, TopicPartition
+from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
+from kafka.errors import FencedInstanceIdError, KafkaError
 
 from pipeline.model.clock import to_us
-from pipeline.model.documents import to_line
-from pipeline.model.errors import RetriableError, StateError
-from pipeline.runtime.kafka.client import Topics, consumer, producer, unreachable
-from pipeline.runtime.kafka.stored import MARK, Kept, ground_value, key, read_back
-from pipeline.runtime.live.engine import Engine, restored
-from pipeline.runtime.live.messages import Message, UnreadableMessageError
+from pipeline.model.dead_letter import JUDGING_FAILED, MESSAGES, DeadLetter
+from pipeline.model.errors import FatalError, OutriderError
+from pipeline.runtime.kafka.client import Topics, consumer, unreachable
+from pipeline.runtime.kafka.letters import stretch, unreadable
+from pipeline.runtime.kafka.partition import Partition
+from pipeline.runtime.kafka.stored import read_back
+from pipeline.runtime.kafka.writing import Writing
+from pipeline.runtime.live.messages import UnreadableMessageError
+from pipeline.runtime.live.observe import observe
+from pipeline.runtime.tracing import span
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from structlog.typing import FilteringBoundLogger
 
     from pipeline.model.clock import Clock
     from pipeline.runtime.config import Kafka
     from pipeline.runtime.judging import Settings
-    from pipeline.runtime.live.tenant import Issue, Tenant
+    from pipeline.runtime.live.tenant import Issue
     from pipeline.runtime.metrics import Metrics
 
-SNAPSHOT_SECONDS: Final = 900.0
+# How often offsets are committed where nothing is to be told.
 _COMMIT_SECONDS: Final = 1.0
-_LIVE_MS: Final = 10_000
 _PORTION: Final = 500
-
-
-@dataclass(slots=True)
-class _Ahead:
-    """What a tenant has taken in since its state was stored."""
-
-    first: int
-    rows: int = 0
-    at: float = field(default_factory=time.monotonic)
-
-
-class _Partition:
-    """The tenants of one partition."""
-
-    def __init__(
-        self, number: int, settings: Settings, kept: dict[str, Kept], snapshot_rows: int
-    ) -> None:
-        self.number = number
-        self.snapshot_rows = snapshot_rows
-        self.kept = kept
-        self.engine = Engine(settings, self._load)
-        self.ahead: dict[str, _Ahead] = {}
-        self.offsets = {name: k.offset for name, k in kept.items()}
-        self.position = 0
-        self.committed = 0
-        self.live = True
-
-    def _load(self, name: str) -> Tenant:
-        kept = self.kept.pop(name, Kept())
-        self.engine.knows(name, frozenset(kept.parts))
-        return restored(self.engine.settings, kept.ground, kept.parts, kept.issued)
-
-    def take(self, record: Any) -> int:
-        """Take one message in, unless the stored state holds it already."""
-        message = Message.of_record(record.key, record.headers, record.value)
-        if record.offset < self.offsets.get(message.tenant, 0):
-            return 0
-        ahead = self.ahead.setdefault(message.tenant, _Ahead(record.offset))
-        rows = self.engine.take(message)
-        ahead.rows += rows
-        return rows
-
-    @property
-    def replay_from(self) -> int:
-        """First offset that some stored state does not hold."""
-        return min([self.position, *(a.first for a in self.ahead.values())])
-
-    def ripe(self) -> list[str]:
-        """Tenants whose state is to be stored."""
-        now = time.monotonic()
-        return [
-            name
-            for name, a in self.ahead.items()
-            if a.rows >= self.snapshot_rows or now - a.at >= SNAPSHOT_SECONDS
-        ]
+_LOOK_SECONDS: Final = 5.0
+_ANSWER_MS: Final = 5_000
+# Long enough for a restart of a pod, short enough for a machine that is gone.
+_SESSION_MS: Final = 10_000
 
 
 @dataclass(slots=True)
@@ -110,22 +65,33 @@ class _Step:
     """One step's harvest of one partition."""
 
     issues: list[tuple[str, Issue]] = field(default_factory=list)
-    dead: list[dict[str, Any]] = field(default_factory=list)
-    bodies: list[bytes] = field(default_factory=list)
+    dead: list[DeadLetter] = field(default_factory=list)
     rows: int = 0
 
 
-class _Rebalance(ConsumerRebalanceListener):  # type: ignore[misc] # the client has no types
-    def __init__(
-        self, lost: Callable[[Iterable[Any]], None], got: Callable[[Iterable[Any]], None]
-    ) -> None:
-        self._lost, self._got = lost, got
+class _Revoked(ConsumerRebalanceListener):  # type: ignore[misc] # the client has no types
+    """Remembers what the group has taken away, for the loop to see after its poll.
+
+    The client calls this from a thread of its own, and may leave it out when a poll's time is
+    over: what is held is asked of the client each time, and this tells only of what went and
+    came back between two polls.
+    """
+
+    def __init__(self) -> None:
+        self._places: deque[Any] = deque()
 
     def on_partitions_revoked(self, revoked: Iterable[Any]) -> None:
-        self._lost(revoked)
+        self._places.extend(revoked)
+
+    def on_partitions_lost(self, lost: Iterable[Any]) -> None:
+        self._places.extend(lost)
 
     def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
-        self._got(assigned)
+        """The loop sees them itself."""
+
+    def take(self) -> set[Any]:
+        """What was taken away since the last call."""
+        return {self._places.popleft() for _ in range(len(self._places))}
 
 
 class Detector:
@@ -153,90 +119,142 @@ class Detector:
         self._config, self._settings, self._name = config, settings, name
         self._clock, self._metrics, self._log = clock, metrics, log
         self._topics = Topics(config.prefix)
-        self._partitions: dict[int, _Partition] = {}
+        self._partitions: dict[int, Partition] = {}
         self._consumer: Any = None
-        self._producer: Any = None
-        self._committed_at = 0.0
-        self._assigned: list[Any] = []
+        self._writing: Writing | None = None
+        self._committed_at = self._looked_at = 0.0
+        self._revoked = _Revoked()
 
     @property
     def partitions(self) -> list[int]:
         """Partitions held now."""
         return sorted(self._partitions)
 
-    def _open(self) -> None:
-        self._producer = producer(self._config, f"{self._config.prefix}-detect-{self._name}")
-        self._consumer = consumer(
-            self._config,
-            group_id=f"{self._config.prefix}-detect",
-            group_instance_id=self._name,
-            session_timeout_ms=10_000,
-            heartbeat_interval_ms=1_000,
-            max_poll_records=_PORTION,
-        )
-        self._consumer.subscribe([self._topics.events], listener=_Rebalance(self._lose, self._get))
-
-    def close(self) -> None:
-        """Let go of everything; what is not committed is done again by somebody."""
-        for held in (self._consumer, self._producer):
-            if held is not None:
-                with suppress(KafkaError):  # nothing of it matters any more
-                    held.close(**({"timeout": 1} if held is self._producer else {}))
-        self._consumer = self._producer = None
-        self._partitions.clear()
-        self._assigned = []
-
-    def _lose(self, revoked: Iterable[Any]) -> None:
-        for place in revoked:
-            if place in self._assigned:
-                self._assigned.remove(place)
-            self._partitions.pop(place.partition, None)
-
-    def _get(self, assigned: Iterable[Any]) -> None:
-        # The client calls this where it must not be asked anything.
-        self._assigned += assigned
-
-    def _go_on(self, found: dict[Any, list[Any]]) -> None:
-        """Bring new partitions back; what came of them meanwhile comes again."""
-        places, self._assigned = self._assigned, []
-        for place in places:
-            found.pop(place, None)
-            kept, _ = read_back(self._config, place.partition)
-            part = _Partition(place.partition, self._settings, kept, self._config.snapshot_rows)
-            stood = self._consumer.committed(place, metadata=True)
-            if stood is not None and stood.offset >= 0:
-                part.committed = stood.offset
-                part.position = json.loads(stood.metadata)["from"] if stood.metadata else 0
-                self._consumer.seek(place, part.position)
-            else:
-                self._consumer.seek_to_beginning(place)
-            self._partitions[place.partition] = part
-
-    def step(self, timeout_ms: int = 200) -> bool:
+    def step(self, timeout_ms: int = 500) -> bool:
         """One turn; whether it brought anything.
 
         Raises:
             RetriableError: everything not committed was dropped; call again.
+            FatalError: a person has to act.
         """
         try:
-            if self._consumer is None:
-                self._open()
+            writing = self._writing or self._open()
             found = self._consumer.poll(timeout_ms=timeout_ms)
             self._go_on(found)
             steps = self._take(found)
             self._judge(steps, found)
-            self._commit(steps)
+            self._commit(writing, steps)
+        except FencedInstanceIdError as error:
+            self.close()
+            raise FatalError(
+                f"another worker named {self._name!r} has taken over; give each a name of its own"
+            ) from error
         except KafkaError as error:
             self.close()
             raise unreachable(self._config, error) from error
-        except (RetriableError, StateError):
+        except BaseException:
             self.close()
             raise
+        if not found:
+            self._look()
         return bool(found)
+
+    def stop(self) -> None:
+        """Store every tenant's state, so that whoever takes over has nothing to take in again.
+
+        Raises:
+            RetriableError: the broker does not answer; nothing is lost by it.
+        """
+        if self._writing is None:
+            return
+        try:
+            self._commit(self._writing, {}, everything=True)
+        except KafkaError as error:
+            raise unreachable(self._config, error) from error
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Let go of everything; what is not committed is done again by somebody."""
+        if self._consumer is not None:
+            with suppress(KafkaError):  # nothing of it matters any more
+                self._consumer.close()
+        if self._writing is not None:
+            self._writing.close()
+        self._consumer = self._writing = None
+        self._partitions.clear()
+
+    def _open(self) -> Writing:
+        self._writing = Writing(self._config, self._name)
+        self._consumer = consumer(
+            self._config,
+            group_id=f"{self._config.prefix}-detect",
+            group_instance_id=self._name,
+            partition_assignment_strategy=[CooperativeStickyAssignor],
+            session_timeout_ms=_SESSION_MS,
+            heartbeat_interval_ms=1_000,
+            max_poll_records=_PORTION,
+        )
+        self._revoked = _Revoked()
+        self._consumer.subscribe([self._topics.events], listener=self._revoked)
+        return self._writing
+
+    def _go_on(self, found: dict[Any, list[Any]]) -> None:
+        """Let go of what was taken away, and bring new partitions back.
+
+        What came of the new ones meanwhile comes again.
+        """
+        held = set(self._consumer.assignment())
+        gone = (
+            self._revoked.take()
+            | {TopicPartition(self._topics.events, n) for n in self._partitions} - held
+        )
+        for place in gone:
+            self._partitions.pop(place.partition, None)
+        places = sorted(p for p in held if p.partition not in self._partitions)
+        if not places:
+            return
+        began = time.monotonic()
+        # Offsets first: the broker answers once no commit is under way, and whatever that
+        # commit wrote is in the state topic by then.
+        stood = {p: self._consumer.committed(p, metadata=True) for p in places}
+        kept = read_back(self._config, [p.partition for p in places])
+        begins = self._consumer.beginning_offsets(places)
+        for place, offset in stood.items():
+            found.pop(place, None)
+            part = Partition(
+                place.partition, self._settings, kept[place.partition], self._config.snapshot_rows
+            )
+            if offset is not None and offset.offset >= 0:
+                part.committed = offset.offset
+                part.position = json.loads(offset.metadata)["from"] if offset.metadata else 0
+                self._miss(place, begins[place] - part.position)
+                self._consumer.seek(place, max(part.position, begins[place]))
+            else:
+                self._consumer.seek_to_beginning(place)
+            self._partitions[place.partition] = part
+        self._log.info(
+            "assigned",
+            partitions=len(places),
+            tenants=sum(map(len, kept.values())),
+            mib=round(sum(k.size for t in kept.values() for k in t.values()) / 2**20, 1),
+            seconds=round(time.monotonic() - began, 3),
+        )
+
+    def _miss(self, place: TopicPartition, count: int) -> None:
+        """Say what the broker has removed while no worker came."""
+        if count > 0:
+            self._metrics.unseen.inc(count)
+            self._log.error(
+                "assigned",
+                outcome="too late",
+                error=f"{place.topic} partition {place.partition}: the broker has removed {count} "
+                "messages that no worker has taken; keep them for longer (kafka.retention_days, "
+                "and retention.ms of the topic), and backfill that time",
+            )
 
     def _take(self, found: dict[Any, list[Any]]) -> dict[int, _Step]:
         steps: dict[int, _Step] = {}
-        now_ms = time.time() * 1000
         for place, records in found.items():
             part = self._partitions.get(place.partition)
             if part is None:
@@ -247,132 +265,124 @@ class Detector:
                     step.rows += part.take(record)
                 except UnreadableMessageError as error:
                     if record.offset >= part.committed:
-                        step.dead.append(self._letter(place, record, error))
-                        step.bodies.append(record.value or b"")
-                part.position = record.offset + 1
-            part.live = now_ms - records[-1].timestamp < _LIVE_MS
+                        step.dead.append(unreadable(record, error, self._clock.now()))
+                except OutriderError:
+                    raise
+                except Exception as error:  # noqa: BLE001 # one tenant must not stop the others
+                    step.dead.append(self._set_aside(part, record.key.decode(), error))
         return steps
 
     def _judge(self, steps: dict[int, _Step], found: dict[Any, list[Any]]) -> None:
         for number, part in self._partitions.items():
-            # What comes before the committed offset was told before.
-            if part.position < part.committed:
+            if part.replaying:
                 continue
-            for name in part.engine.due(caught_up=part.live or not found):
-                with self._metrics.judging.time():
-                    issue = part.engine.judge(name)
+            caught_up = part.live or not found or self._behind(number) == 0
+            for name in part.engine.due(caught_up=caught_up):
+                step = steps.setdefault(number, _Step())
+                try:
+                    with self._metrics.judging.time():
+                        issue = part.engine.judge(name)
+                except OutriderError:
+                    raise
+                except Exception as error:  # noqa: BLE001 # one tenant must not stop the others
+                    step.dead.append(self._set_aside(part, name, error))
+                    continue
                 if issue:
-                    steps.setdefault(number, _Step()).issues.append((name, issue))
+                    step.issues.append((name, issue))
 
-    def _commit(self, steps: dict[int, _Step]) -> None:
+    def _set_aside(self, part: Partition, name: str, error: Exception) -> DeadLetter:
+        """Take a tenant back to its stored state, without the messages since."""
+        first = part.set_aside(name, read_back(self._config, [part.number])[part.number])
+        self._log.error("judging", outcome="set aside", error=type(error).__name__)
+        return DeadLetter(
+            0,
+            to_us(self._clock.now()),
+            name,
+            JUDGING_FAILED,
+            f"{type(error).__name__} while judging; these messages are left out of this tenant's "
+            "state: please report it, and replay them with a version that can",
+            f"{self._topics.events} partition {part.number} offsets {first} to {part.position - 1}",
+            MESSAGES,
+            headers=stretch(first, part.position - 1),
+        )
+
+    def _commit(
+        self, writing: Writing, steps: dict[int, _Step], *, everything: bool = False
+    ) -> None:
         told = any(s.issues or s.dead for s in steps.values())
-        moved = {n: p for n, p in self._partitions.items() if p.position > p.committed}
-        ripe = any(p.ripe() for p in moved.values())
+        moved = [p for p in self._partitions.values() if p.position > p.committed]
+        ripe = {p.number: p.unstored() if everything else p.ripe() for p in moved}
         waited = time.monotonic() - self._committed_at >= _COMMIT_SECONDS
-        if not told and (not moved or not (ripe or waited)):
+        if not told and (not moved or not (any(ripe.values()) or waited or everything)):
             return
-        self._producer.begin_transaction()
-        try:
-            futures = []
+        began = time.monotonic()
+        with span("commit") as work, writing.transaction():
             for number, step in steps.items():
-                futures += self._send(number, step)
-            for number, part in moved.items():
-                futures.append(self._put(self._topics.state, number, MARK, b""))
-                for name in part.ripe():
-                    futures += self._store(part, name)
-            offsets = {
-                TopicPartition(self._topics.events, n): OffsetAndMetadata(
-                    p.position, json.dumps({"v": 1, "from": p.replay_from}), -1
-                )
-                for n, p in moved.items()
-            }
-            if offsets:
-                self._producer.send_offsets_to_transaction(offsets, self._consumer.group_metadata())
-            for future in futures:
-                future.get(timeout=30)
-            self._producer.commit_transaction()
-        except KafkaError:
-            self._abort()
-            raise
-        for part in moved.values():
+                part = self._partitions[number]
+                for name, issue in step.issues:
+                    writing.tell(part, name, issue)
+                writing.bury(part, step.dead)
+            for part in moved:
+                for name in ripe[part.number]:
+                    writing.store(part, name)
+            writing.consume(moved, self._consumer.group_metadata())
+            work["records"] = sum(s.rows for s in steps.values())
+            work["issues"] = sum(len(s.issues) for s in steps.values())
+        for part in moved:
             part.committed = part.position
         self._committed_at = time.monotonic()
-        self._count(steps)
+        self._count(steps, sum(map(len, ripe.values())), self._committed_at - began)
 
-    def _abort(self) -> None:
-        with suppress(KafkaError):  # else the broker ends it, or has shut us out
-            self._producer.abort_transaction()
+    def _look(self) -> None:
+        """Ask now and then whether the broker is there: a poll that finds nothing tells nothing.
 
-    def _put(self, topic: str, partition: int, name: bytes, value: bytes | None) -> Any:
-        return self._producer.send(topic, key=name, value=value, partition=partition)
+        Raises:
+            RetriableError: it does not answer; what is in memory stays.
+        """
+        now = time.monotonic()
+        if now - self._looked_at < _LOOK_SECONDS:
+            return
+        self._looked_at = now
+        places = [TopicPartition(self._topics.events, n) for n in self._partitions]
+        try:
+            ends = self._consumer.end_offsets(places, timeout_ms=_ANSWER_MS) if places else {}
+        except KafkaError as error:
+            raise unreachable(self._config, error) from error
+        for place, end in ends.items():
+            behind = max(0, end - 1 - self._partitions[place.partition].position)
+            self._metrics.lag.labels(str(place.partition)).set(behind)
 
-    def _send(self, number: int, step: _Step) -> list[Any]:
-        sent = []
-        part = self._partitions[number]
-        for name, issue in step.issues:
-            for topic, documents in (
-                (self._topics.flags, issue.flags),
-                (self._topics.incidents, issue.incidents),
-            ):
-                lines = (to_line(d).encode() for d in documents)
-                sent += [self._put(topic, number, name.encode(), line) for line in lines]
-            issued = part.engine.issued(name)
-            sent.append(self._put(self._topics.state, number, key(name, "issued"), issued))
-        for letter, body in zip(step.dead, step.bodies, strict=True):
-            headers = [("letter", json.dumps(letter).encode())]
-            sent.append(
-                self._producer.send(
-                    self._topics.dead,
-                    key=str(letter["tenant"]).encode(),
-                    value=body,
-                    partition=number,
-                    headers=headers,
-                )
-            )
-        return sent
+    def _behind(self, number: int) -> int | None:
+        """Messages that are there and not taken yet, None if that is not known."""
+        end = self._consumer.highwater(TopicPartition(self._topics.events, number))
+        # The last offset of the topic is the mark of a transaction.
+        return None if end is None else max(0, end - 1 - self._partitions[number].position)
 
-    def _store(self, part: _Partition, name: str) -> list[Any]:
-        taken = part.engine.snapshot(name)
-        topic, number = self._topics.state, part.number
-        sent = [
-            self._put(topic, number, key(name, f"part/{p}"), body)
-            for p, body in taken.parts.items()
-        ]
-        gone = part.engine.outdated(name)
-        sent += [self._put(topic, number, key(name, f"part/{p}"), None) for p in gone]
-        ground = ground_value(part.position, taken.body)
-        sent.append(self._put(topic, number, key(name, "ground"), ground))
-        sent.append(self._put(topic, number, key(name, "issued"), taken.issued))
-        part.ahead.pop(name)
-        part.offsets[name] = part.position
-        return sent
-
-    def _letter(self, place: Any, record: Any, error: Exception) -> dict[str, Any]:
-        return {
-            "at": to_us(self._clock.now()),
-            "tenant": (record.key or b"").decode(errors="replace"),
-            "reason": "unreadable_message",
-            "detail": str(error),
-            "place": f"{place.topic} partition {place.partition} offset {record.offset}",
-            "headers": [[k, v.decode(errors="replace")] for k, v in record.headers],
-        }
-
-    def _count(self, steps: dict[int, _Step]) -> None:
+    def _count(self, steps: dict[int, _Step], stored: int, seconds: float) -> None:
         metrics = self._metrics
         metrics.commits.inc()
-        metrics.tenants.set(sum(len(p.engine.tenants) for p in self._partitions.values()))
-        flags = incidents = 0
-        for step in steps.values():
-            metrics.events.inc(step.rows)
-            metrics.dead.labels("unreadable_message").inc(len(step.dead))
-            flags += sum(len(i.flags) for _, i in step.issues)
-            incidents += sum(len(i.incidents) for _, i in step.issues)
+        held = [t for p in self._partitions.values() for t in p.engine.tenants.values()]
+        observe(metrics, held, self._clock.now())
+        rows = sum(s.rows for s in steps.values())
+        letters = [m for s in steps.values() for m in s.dead]
+        flags = sum(len(i.flags) for s in steps.values() for _, i in s.issues)
+        incidents = sum(len(i.incidents) for s in steps.values() for _, i in s.issues)
+        metrics.events.inc(rows)
+        for letter in letters:
+            metrics.dead.labels(letter.reason).inc()
         metrics.documents.labels("flag").inc(flags)
         metrics.documents.labels("incident").inc(incidents)
         for number in self._partitions:
-            end = self._consumer.highwater(TopicPartition(self._topics.events, number))
-            if end is not None:
-                behind = max(0, end - self._partitions[number].position)
+            behind = self._behind(number)
+            if behind is not None:
                 metrics.lag.labels(str(number)).set(behind)
-        if flags or incidents:
-            self._log.info("issued", flags=flags, incidents=incidents)
+        write = self._log.info if flags or incidents or letters else self._log.debug
+        write(
+            "commit",
+            records=rows,
+            flags=flags,
+            incidents=incidents,
+            dead=len(letters),
+            states=stored,
+            seconds=round(seconds, 3),
+        )

@@ -1,8 +1,8 @@
-"""The state topic: keys, and reading a partition of it back.
+"""What the compacted topics keep for whoever goes on: tenants' states, and collectors' cursors.
 
-Keys are ``tenant NUL what``: ``ground`` (the offset it stands at, then the body), ``issued``, or
-``part/<hash>``. A key without a tenant belongs to nobody's state: ``NUL cursor/<source>`` is where
-a source is read on, ``NUL mark`` makes every transaction show in the partition it is about.
+Keys of the state topic are ``tenant NUL what``: ``ground`` (the offset it stands at, then the
+body), ``issued``, or ``part/<hash>``. The key without a tenant, ``NUL mark``, makes every
+transaction show in the partition it is about. Keys of the cursors are names of collectors.
 """
 
 from __future__ import annotations
@@ -18,10 +18,14 @@ from pipeline.model.errors import RetriableError
 from pipeline.runtime.kafka.client import TRANSACTION_MS, Topics, consumer, unreachable
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+
     from pipeline.runtime.config import Kafka
 
 MARK: Final = b"\0mark"
 _OFFSET_BYTES: Final = 8
+# A broker that is up sends something within a second.
+_SILENCE_SECONDS: Final = 60.0
 
 
 def key(tenant: str, what: str) -> bytes:
@@ -46,64 +50,42 @@ class Kept:
     issued: bytes | None = None
     parts: dict[str, bytes] = field(default_factory=dict)
 
+    @property
+    def size(self) -> int:
+        """Bytes of all of it."""
+        bodies = (self.ground, self.issued, *self.parts.values())
+        return sum(len(b) for b in bodies if b is not None)
 
-def read_back(config: Kafka, partition: int) -> tuple[dict[str, Kept], dict[str, bytes]]:
-    """Tenants and cursors of one partition of the state topic.
 
-    Waits until no transaction is open there: one of a worker that died is ended by the
-    broker after ``TRANSACTION_MS``.
+def read_back(config: Kafka, partitions: Collection[int]) -> dict[int, dict[str, Kept]]:
+    """The tenants of some partitions, by partition.
+
+    Waits until no transaction is open there that was begun before: one of a worker that died
+    is ended by the broker after ``TRANSACTION_MS``.
 
     Raises:
-        RetriableError: the broker does not answer, or the transaction does not end.
+        RetriableError: the broker does not answer, or a transaction does not end.
     """
-    place = TopicPartition(Topics(config.prefix).state, partition)
-    reader = consumer(config)
-    looker = consumer(config, isolation_level="read_uncommitted")
-    try:
-        reader.assign([place])
-        reader.seek_to_beginning(place)
-        end = _settled_end(reader, looker, place)
-        return _read(reader, place, end)
-    except KafkaError as error:
-        raise unreachable(config, error) from error
-    finally:
-        reader.close()
-        looker.close()
+    found: dict[int, dict[str, Kept]] = {n: {} for n in partitions}
+    for record in committed_records(config, Topics(config.prefix).state, partitions):
+        tenant, _, what = record.key.decode().partition("\0")
+        if tenant:
+            kept = found[record.partition].setdefault(tenant, Kept())
+            _take(kept, what, record.value)
+    return found
 
 
-def _settled_end(reader: Any, looker: Any, place: TopicPartition) -> int:
-    until = time.monotonic() + 3 * TRANSACTION_MS / 1000
-    while time.monotonic() < until:
-        end = int(looker.end_offsets([place])[place])
-        if int(reader.end_offsets([place])[place]) >= end:
-            return end
-        time.sleep(0.2)
-    raise RetriableError(f"a transaction in {place.topic} does not end; it is tried again")
+def read_cursors(config: Kafka) -> dict[str, bytes]:
+    """What collectors have written down, by their name.
+
+    Raises:
+        RetriableError: as for :func:`read_back`.
+    """
+    topic = Topics(config.prefix).cursors
+    return {r.key.decode(): r.value for r in committed_records(config, topic, None)}
 
 
-def _read(reader: Any, place: TopicPartition, end: int) -> tuple[dict[str, Kept], dict[str, bytes]]:
-    tenants: dict[str, Kept] = {}
-    others: dict[str, bytes] = {}
-    until = time.monotonic() + 60.0
-    while reader.position(place) < end:
-        found = reader.poll(timeout_ms=200, max_records=5000)
-        if found:
-            until = time.monotonic() + 60.0
-        elif time.monotonic() > until:
-            raise RetriableError(f"{place.topic} cannot be read to its end; it is tried again")
-        for record in found.get(place, ()):
-            _take(tenants, others, record)
-    return tenants, others
-
-
-def _take(tenants: dict[str, Kept], others: dict[str, bytes], record: Any) -> None:
-    tenant, _, what = record.key.decode().partition("\0")
-    value: bytes | None = record.value
-    if not tenant:
-        if value is not None:
-            others[what] = value
-        return
-    kept = tenants.setdefault(tenant, Kept())
+def _take(kept: Kept, what: str, value: bytes | None) -> None:
     if what.startswith("part/"):
         name = what.removeprefix("part/")
         if value is None:
@@ -115,3 +97,68 @@ def _take(tenants: dict[str, Kept], others: dict[str, bytes], record: Any) -> No
     elif value is not None:
         kept.offset = int.from_bytes(value[:_OFFSET_BYTES], "big")
         kept.ground = value[_OFFSET_BYTES:]
+
+
+def committed_records(
+    config: Kafka,
+    topic: str,
+    partitions: Collection[int] | None,
+    since: Mapping[int, int] | None = None,
+) -> Iterator[Any]:
+    """Every record that is committed by now, in order within each partition.
+
+    Args:
+        config: of the broker.
+        topic: to read.
+        partitions: of the topic; None = all.
+        since: by partition, the offset to begin at; None = the first there is.
+
+    Raises:
+        RetriableError: the broker does not answer, or a transaction does not end.
+    """
+    reader = consumer(config, max_poll_records=5_000)
+    try:
+        numbers = reader.partitions_for_topic(topic) if partitions is None else partitions
+        places = [TopicPartition(topic, n) for n in numbers or ()]
+        if not places:
+            return
+        reader.assign(places)
+        if since is None:
+            reader.seek_to_beginning(*places)
+        else:
+            for place in places:
+                reader.seek(place, since[place.partition])
+        ends = _settled_ends(config, reader, places)
+        until = time.monotonic() + _SILENCE_SECONDS
+        while any(reader.position(p) < ends[p] for p in places):
+            found = reader.poll(timeout_ms=200)
+            if found:
+                until = time.monotonic() + _SILENCE_SECONDS
+            elif time.monotonic() > until:
+                raise RetriableError(f"{topic} cannot be read to its end; it is tried again")
+            for records in found.values():
+                yield from records
+    except KafkaError as error:
+        raise unreachable(config, error) from error
+    finally:
+        reader.close()
+
+
+def _settled_ends(
+    config: Kafka, reader: Any, places: list[TopicPartition]
+) -> dict[TopicPartition, int]:
+    """Where the topic ends now, once all up to there is committed or aborted."""
+    looker = consumer(config, isolation_level="read_uncommitted")
+    try:
+        ends: dict[TopicPartition, int] = looker.end_offsets(places)
+    finally:
+        looker.close()
+    until = time.monotonic() + 3 * TRANSACTION_MS / 1000
+    while time.monotonic() < until:
+        stable = reader.end_offsets(places)
+        if all(stable[p] >= ends[p] for p in places):
+            return ends
+        time.sleep(0.2)
+    raise RetriableError(
+        f"a transaction in {places[0].topic} does not end; it is tried again", retry_after=5.0
+    )

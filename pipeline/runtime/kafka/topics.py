@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from pipeline.model.errors import ConfigError
-from pipeline.runtime.kafka.client import MESSAGE_BYTES, Topics, admin, unreachable
+from pipeline.runtime.kafka.client import MESSAGE_BYTES, Topics, admin, consumer, unreachable
+from pipeline.runtime.kafka.refusals import unreadable, unseen
 
 if TYPE_CHECKING:
     from pipeline.runtime.config import Kafka
 
-_DAY_MS = 86_400_000
+_DAY_MS: Final = 86_400_000
+_HEARD_SECONDS: Final = 5.0
+# A state is behind the newest message by at most the days a tenant keeps open, and one for luck.
+LEAST_DAYS: Final = 3
 
 
 def wanted(config: Kafka) -> dict[str, dict[str, str]]:
@@ -27,13 +33,16 @@ def wanted(config: Kafka) -> dict[str, dict[str, str]]:
     large = {"max.message.bytes": str(MESSAGE_BYTES + 2**20)}
     kept = {"cleanup.policy": "delete", "retention.ms": keep, **large}
     compacted = {"cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0.3", **large}
+    # Snapshots are written over and over: small segments, so that old ones can be dropped.
+    state = {**compacted, "segment.bytes": str(64 * 2**20)}
     return {
         names.events: kept,
         names.advisories: compacted,
         names.flags: kept,
         names.incidents: kept,
         names.dead: kept,
-        names.state: compacted,
+        names.state: state,
+        names.cursors: compacted,
     }
 
 
@@ -46,16 +55,21 @@ def init(config: Kafka) -> list[str]:
     """
     client = admin(config)
     try:
-        have = set(client.list_topics())
-        missing = [name for name in wanted(config) if name not in have]
+        missing = _missing(client, config)
         for name in missing:
             _make(client, config, name)
+        client.wait_for_topics(list(wanted(config)), timeout_ms=30_000)
     except KafkaError as error:
         raise unreachable(config, error) from error
     finally:
         client.close()
     verify(config)
     return missing
+
+
+def _missing(client: Any, config: Kafka) -> list[str]:
+    have = set(client.list_topics())
+    return [name for name in wanted(config) if name not in have]
 
 
 def _make(client: Any, config: Kafka, name: str) -> None:
@@ -72,29 +86,81 @@ def _make(client: Any, config: Kafka, name: str) -> None:
 
 
 def verify(config: Kafka) -> int:
-    """Check that all topics exist with one number of partitions, and give it.
+    """Check that all topics exist and are what the run leans on; their number of partitions.
 
-    A tenant's records, state and documents lie in partitions of the same number.
+    A tenant's records, state and documents lie in partitions of the same number; a topic of
+    state that is not compacted, or records that are gone before a state holds them, would lose
+    what is known.
 
     Raises:
         RetriableError: the broker does not answer.
-        ConfigError: a topic is missing or has another number of partitions.
+        ConfigError: a topic is missing, or its settings would lose something; all faults in
+            one message.
     """
     client = admin(config)
     try:
-        have = set(client.list_topics())
-        missing = [name for name in wanted(config) if name not in have]
+        missing = _missing(client, config)
+        until = time.monotonic() + _HEARD_SECONDS
+        while missing and time.monotonic() < until:
+            time.sleep(0.2)  # one broker of several may not have heard of what was just made
+            missing = _missing(client, config)
         if missing:
-            raise ConfigError(f"topic {missing[0]} does not exist; run 'outrider kafka init' first")
-        found = {
-            t["name"]: len(t["partitions"]) for t in client.describe_topics(list(wanted(config)))
-        }
+            raise unseen(config, client.describe_topics(missing[:1])[0])
+        described = client.describe_topics(list(wanted(config)))
+        places = [ConfigResource(ConfigResourceType.TOPIC, name) for name in wanted(config)]
+        settings = client.describe_configs(places, config_filter="all")["topic"]
+        for hidden in (n for n in wanted(config) if not settings.get(n)):
+            raise unreadable(config, hidden)
     except KafkaError as error:
         raise unreachable(config, error) from error
     finally:
         client.close()
-    counts = set(found.values())
-    if len(counts) != 1:
+    faults = [f for n, want in wanted(config).items() for f in _faults(n, want, settings[n])]
+    found = {t["name"]: len(t["partitions"]) for t in described}
+    if len(set(found.values())) != 1:
         told = ", ".join(f"{name}: {count}" for name, count in sorted(found.items()))
-        raise ConfigError(f"the topics must have one number of partitions, and have {told}")
-    return counts.pop()
+        faults.append(f"the topics must have one number of partitions, and have {told}")
+    if faults:
+        raise ConfigError("; ".join(faults))
+    return next(iter(found.values()))
+
+
+def _faults(name: str, want: dict[str, str], settings: dict[str, Any]) -> list[str]:
+    have = {k: settings[k]["value"] for k in ("cleanup.policy", "retention.ms")}
+    size = int(settings["max.message.bytes"]["value"])
+    policy = want["cleanup.policy"]
+    faults = []
+    if have["cleanup.policy"] != policy:
+        faults.append(
+            f"topic {name} has cleanup.policy={have['cleanup.policy']} and needs {policy}"
+        )
+    elif policy == "delete" and 0 <= int(have["retention.ms"]) < LEAST_DAYS * _DAY_MS:
+        faults.append(
+            f"topic {name} keeps messages for {int(have['retention.ms']) / _DAY_MS:.1f} days and "
+            f"has to for {LEAST_DAYS} at least: set its retention.ms"
+        )
+    if size < MESSAGE_BYTES:
+        faults.append(
+            f"topic {name} takes messages of {size} bytes and has to take {MESSAGE_BYTES}: set "
+            "its max.message.bytes"
+        )
+    return faults
+
+
+def partitions_of(config: Kafka, topic: str) -> int:
+    """Number of partitions of a topic, for whoever only looks into it.
+
+    Raises:
+        RetriableError: the broker does not answer.
+        ConfigError: there is no such topic.
+    """
+    client = consumer(config)
+    try:
+        numbers = client.partitions_for_topic(topic)
+    except KafkaError as error:
+        raise unreachable(config, error) from error
+    finally:
+        client.close()
+    if not numbers:
+        raise ConfigError(f"topic {topic} does not exist; run 'outrider kafka init' first")
+    return len(numbers)

@@ -1,0 +1,140 @@
+"""The tenants of one partition, and how far each of their stored states reaches."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from pipeline.model.clock import to_us
+from pipeline.runtime.kafka.stored import Kept
+from pipeline.runtime.live.engine import Engine, restored
+from pipeline.runtime.live.messages import Message
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from pipeline.runtime.judging import Settings
+    from pipeline.runtime.live.tenant import Tenant
+
+SNAPSHOT_SECONDS: Final = 900.0
+# A message younger than this is taken in its time; records read longer ago are a replay of logs.
+_LIVE_MS: Final = 10_000
+_PRESENT_MS: Final = 3_600_000
+
+
+@dataclass(slots=True)
+class _Ahead:
+    """What a tenant has taken in since its state was stored."""
+
+    first: int
+    rows: int = 0
+    at: float = field(default_factory=time.monotonic)
+
+
+class Partition:
+    """One partition of the events, as a worker holds it.
+
+    Args:
+        number: of the partition.
+        settings: of the stages.
+        kept: what the state topic holds of its tenants; each is brought back when its first
+            message comes.
+        snapshot_rows: records after which a tenant's state is stored anew.
+
+    Attributes:
+        position: offset of the next message.
+        committed: offset up to which everything is told, and the group knows.
+        live: whether the newest message tells of the present, and was written just now.
+    """
+
+    def __init__(
+        self, number: int, settings: Settings, kept: dict[str, Kept], snapshot_rows: int
+    ) -> None:
+        self.number = number
+        self.position = self.committed = 0
+        self.live = False
+        self.engine = Engine(settings, self._load)
+        self._snapshot_rows = snapshot_rows
+        self._kept = kept
+        self._ahead: dict[str, _Ahead] = {}
+        self._offsets = {name: k.offset for name, k in kept.items()}
+
+    def _load(self, name: str) -> Tenant:
+        kept = self._kept.pop(name, Kept())
+        self.engine.knows(name, frozenset(kept.parts))
+        return restored(self.engine.settings, kept.ground, kept.parts, kept.issued)
+
+    @property
+    def replaying(self) -> bool:
+        """Whether what comes now was told before; nothing is to be told again."""
+        return self.position < self.committed
+
+    @property
+    def replay_from(self) -> int:
+        """First offset that some stored state does not hold."""
+        return min([self.position, *(a.first for a in self._ahead.values())])
+
+    def take(self, record: Any) -> int:
+        """Take one message in, unless the stored state holds it already; records in it.
+
+        Raises:
+            UnreadableMessageError: no reading can help it.
+        """
+        self.position = record.offset + 1
+        message = Message.of_record(record.key, record.headers, record.value)
+        if record.offset < self._offsets.get(message.tenant, 0):
+            return 0
+        self.live = _is_live(record.timestamp, message.read_at)
+        ahead = self._ahead.setdefault(message.tenant, _Ahead(record.offset))
+        rows = self.engine.take(message)
+        ahead.rows += rows
+        return rows
+
+    def ripe(self) -> list[str]:
+        """Tenants whose state is to be stored."""
+        now = time.monotonic()
+        return [
+            name
+            for name, a in self._ahead.items()
+            if a.rows >= self._snapshot_rows or now - a.at >= SNAPSHOT_SECONDS
+        ]
+
+    def unstored(self) -> list[str]:
+        """Tenants that have taken in more than their stored state holds."""
+        return list(self._ahead)
+
+    def stored(self, name: str) -> None:
+        """Take notice that a tenant's state as of now is on its way to the topic."""
+        self._ahead.pop(name, None)
+        self._offsets[name] = self.position
+
+    def set_aside(self, name: str, kept: dict[str, Kept]) -> int:
+        """Take a tenant back to its stored state, as of the next message.
+
+        Args:
+            name: of the tenant.
+            kept: what the state topic holds now.
+
+        Returns:
+            Offset of the first message that this leaves out.
+        """
+        ahead = self._ahead.get(name)
+        first = self.position - 1 if ahead is None else ahead.first
+        self.engine.drop(name)
+        self._kept[name] = kept.get(name, Kept())
+        self._offsets[name] = self.position
+        self.engine.tenant(name)
+        # Ripe at once: the stored state is to say that it leaves these messages behind.
+        self._ahead[name] = _Ahead(self.position, self._snapshot_rows)
+        return first
+
+
+def _is_live(written_ms: int, read_at: datetime | None) -> bool:
+    """Whether somebody waits for what a message says: it was read, written and taken just now."""
+    now_ms = time.time() * 1000
+    return (
+        read_at is not None
+        and now_ms - written_ms < _LIVE_MS
+        and now_ms - to_us(read_at) / 1000 < _PRESENT_MS
+    )
