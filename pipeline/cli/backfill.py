@@ -8,9 +8,10 @@ from typing import Annotated
 import typer
 
 from pipeline.cli.folders import DEFAULT_OUT, JsonOption
+from pipeline.cli.logs import start_logging
 from pipeline.cli.output import parse_time, print_json, print_text
 from pipeline.cli.running import as_json as document
-from pipeline.cli.running import as_text, exit_code, run_backfill, start_logging
+from pipeline.cli.running import as_text, exit_code, run_backfill
 from pipeline.model.errors import ConfigError
 from pipeline.runtime.backfill import BackfillRequest
 from pipeline.runtime.config import load

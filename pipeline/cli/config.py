@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.output import print_json, print_text
+from pipeline.cli.output import note, print_json, print_text
 from pipeline.runtime.config import load
 from pipeline.runtime.config_example import example
 
@@ -35,6 +35,8 @@ def validate(
 ) -> None:
     """Check a configuration file, the environment on top of it."""
     checked = load(file)
+    for remark in checked.kafka.remarks():
+        note(remark)
     if as_json:
         print_json(checked.model_dump(mode="json"))
     else:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from pipeline.cli.logs import start_logging
 from pipeline.cli.output import note, print_text
-from pipeline.cli.running import as_text, run_backfill, start_logging
+from pipeline.cli.running import as_text, run_backfill
 from pipeline.cli.simulate import run_simulation
 from pipeline.runtime.backfill import BackfillRequest
 from pipeline.runtime.config import load

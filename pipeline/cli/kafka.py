@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from pipeline.cli.logs import start_logging
 from pipeline.cli.output import print_text
 from pipeline.runtime.config import load
 from pipeline.runtime.kafka.topics import init as make_topics
@@ -18,11 +19,16 @@ ConfigOption = Annotated[
     Path | None,
     typer.Option(metavar="FILE", envvar="OUTRIDER_CONFIG", help="Configuration, TOML."),
 ]
+ListenOption = Annotated[
+    str | None,
+    typer.Option(metavar="HOST:PORT", help="Serve /metrics, /healthz and /readyz there."),
+]
 
 
 @app.callback()
 def kafka() -> None:
     """Make the topics of a run with many workers, or look at them."""
+    start_logging()
 
 
 @app.command()

@@ -16,6 +16,11 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "kafka": ("pipeline.cli.kafka", "Make the topics of a run with many workers."),
     "collect": ("pipeline.cli.collect", "Send logs to Kafka, in order of arrival."),
     "detect": ("pipeline.cli.detect", "Work on Kafka: records in, flags and incidents out."),
+    "dead": ("pipeline.cli.dead", "List what could not be used, and try it again."),
+    "events": ("pipeline.cli.events", "Decode the messages that collectors send."),
+    "state": ("pipeline.cli.state", "Look at what is known of each tenant; export, import."),
+    "deliver": ("pipeline.cli.deliver", "Work on Kafka: flags and incidents to a destination."),
+    "serve": ("pipeline.cli.serve", "Serve incidents and flags as JSON over HTTP; read-only."),
     "simulate": ("pipeline.cli.simulate", "Write the logs of a made-up tenant, with labels."),
     "evaluate": ("pipeline.cli.evaluate", "Compare the incidents found with labels."),
     "incidents": (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
@@ -12,8 +11,8 @@ import typer
 from connectors.advisories.files import FileAdvisoryFeed
 from connectors.normalise.settings import NormaliseSettings
 from connectors.sinks.ndjson import NdjsonSink
+from pipeline.cli.logs import start_logging
 from pipeline.cli.output import print_text
-from pipeline.cli.running import start_logging
 from pipeline.ledger.store import Ledger
 from pipeline.model.clock import SystemClock
 from pipeline.report.words import plural
@@ -25,7 +24,9 @@ from pipeline.runtime.keys import privacy_key
 from pipeline.runtime.live.embedded import Embedded
 from pipeline.runtime.live.embedded import run as turn
 from pipeline.runtime.metrics import Metrics
+from pipeline.runtime.stopping import stopping
 from pipeline.runtime.telemetry import get_logger, unit_of_work
+from pipeline.runtime.tracing import traced
 from pipeline.window.arrival import DECLARED
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
@@ -61,7 +62,8 @@ def run(
     """Follow logs in order of arrival, and tell incidents as they would have been told live.
 
     Killed at any moment and started again, it goes on where it was. Results are appended to
-    incidents.ndjson and flags.ndjson in DIR.
+    incidents.ndjson and flags.ndjson in DIR. SIGTERM or Ctrl-C ends it after the step it is
+    in, with exit code 0; a second one ends it at once, with 130.
     """
     settings = load(config)
     start_logging()
@@ -72,18 +74,20 @@ def run(
         site_names=dict(settings.sites),
     )
     delays = {str(s): float(getattr(settings.sources, s).declared_delay_seconds) for s in DECLARED}
-    arrivals = Arrivals(
-        paths,
-        normalise,
-        state / ".outrider" / "spool",
-        delays=delays,
-        workers=settings.backfill.workers,
-        follow=follow,
-    )
-    stopped = threading.Event()
     with ExitStack() as stack:
+        stopped = stack.enter_context(stopping())
+        arrivals = Arrivals(
+            paths,
+            normalise,
+            state / ".outrider" / "spool",
+            delays=delays,
+            workers=settings.backfill.workers,
+            follow=follow,
+            stop=stopped.is_set,
+        )
         ledger = Ledger(state / "ledger.sqlite")
         stack.callback(ledger.close)
+        ledger.hold()
         if listen is not None:
             stack.enter_context(HealthServer(listen, health, metrics))
         loop = Embedded(
@@ -97,10 +101,13 @@ def run(
             metrics=metrics,
             health=health,
             log=log,
+            keep_days=settings.ledger.keep_days,
         )
+        stack.enter_context(traced("run"))
         with unit_of_work(log, "run") as work:
             turn(loop, health=health, metrics=metrics, log=log, wait=stopped.wait)
             counted = ledger.counts()
             work.update(documents=counted["documents"], dead=counted["dead"])
+            work.update(stopped=stopped.is_set())
     told = plural(counted["documents"], "revision")
     print_text(f"{told} of flags and incidents in {state}/incidents.ndjson and flags.ndjson")

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-from pipeline.cli.main import OPTIONS
 from pipeline.model.documents import to_json
 from pipeline.model.errors import ExitCode
 from pipeline.model.vocabulary import Verdict
@@ -17,7 +16,7 @@ from pipeline.report.text import INCIDENT_HEAD, incident_row, incident_text, tab
 from pipeline.report.words import duration, plural
 from pipeline.runtime.backfill import BackfillRequest, BackfillResult, backfill
 from pipeline.runtime.progress import Progress
-from pipeline.runtime.telemetry import LogFormat, configure, get_logger, unit_of_work
+from pipeline.runtime.telemetry import get_logger, unit_of_work
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,11 +38,6 @@ class Outcome:
     def incidents(self) -> list[Incident]:
         """The last revision of each incident, the most pressing first."""
         return sorted(self.result.incidents, key=urgency)
-
-
-def start_logging() -> None:
-    """Set the log up as the options before the command say."""
-    configure(cast("LogFormat", OPTIONS.log_format), level=OPTIONS.log_level)
 
 
 def run_backfill(request: BackfillRequest, config: Config) -> Outcome:

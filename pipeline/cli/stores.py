@@ -1,0 +1,56 @@
+"""What the commands that look into a ledger or into the topics share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
+
+import typer
+
+from pipeline.ledger.store import Ledger
+from pipeline.model.errors import ConfigError
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+DEFAULT_STATE: Final = Path("outrider-state")
+_FORM: Final = "%Y-%m-%d %H:%MZ"
+
+ConfigOption: TypeAlias = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE", envvar="OUTRIDER_CONFIG", help="Configuration, TOML."),
+]
+KafkaOption: TypeAlias = Annotated[
+    bool, typer.Option("--kafka", help="Look into the topics of [kafka], not into a folder.")
+]
+StateOption: TypeAlias = Annotated[
+    Path, typer.Option("--state", metavar="DIR", help="Folder of 'outrider run'.")
+]
+
+
+def open_ledger(folder: Path, *, readonly: bool = True) -> Ledger:
+    """The ledger of a folder that 'outrider run' wrote.
+
+    Raises:
+        ConfigError: the folder holds none.
+    """
+    path = folder / "ledger.sqlite"
+    if not path.exists():
+        raise ConfigError(
+            f"{folder}: no ledger here; name the folder that 'outrider run' wrote, or give --kafka"
+        )
+    return Ledger(path, readonly=readonly)
+
+
+def minute(at: datetime | None) -> str:
+    """A moment for a table; ``-`` if there is none."""
+    return "-" if at is None else at.strftime(_FORM)
+
+
+def mebibytes(count: int) -> str:
+    """Bytes as MiB.
+
+    >>> mebibytes(3_670_016), mebibytes(20)
+    ('3.5 MiB', '0.0 MiB')
+    """
+    return f"{count / 2**20:.1f} MiB"

@@ -1,0 +1,1 @@
+"""What a ledger holds, over HTTP; read-only."""
