@@ -1,0 +1,196 @@
+"""Rules for the Kubernetes manifests, beside the schemas of Kubernetes."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path, PurePosixPath
+
+from jsonschema.exceptions import best_match
+
+from pipeline.runtime.config import load
+from tests.docker import calls, pods, scaling, schemas
+from tests.docker.files import DOCKER, document, documents
+
+FOLDER = DOCKER / "kubernetes"
+# What a person brings, as docs/deploying.md tells.
+BROUGHT = {
+    ("Secret", "outrider"): (
+        *("privacy-key", "serve-token", "kafka-username", "kafka-password", "kafka-ca.pem"),
+    ),
+    ("PersistentVolumeClaim", "outrider-exports"): (),
+}
+SECRETS = {name: keys for (kind, name), keys in BROUGHT.items() if kind == "Secret"}
+WORKLOADS = ("Deployment", "StatefulSet", "Job")
+
+
+def built(name):
+    """What ``kubectl apply -k`` would apply of a folder, but for hashes in names."""
+    folder = FOLDER / name
+    kustomization = document(folder / "kustomization.yaml")
+    objects = []
+    for resource in kustomization["resources"]:
+        path = folder / resource
+        if path.is_dir():
+            objects += built(path.resolve().relative_to(FOLDER.resolve()).as_posix())
+        else:
+            objects += documents(path.read_text("utf-8"))
+    objects += [
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": made["name"]},
+            "data": {f: (folder / f).read_text("utf-8") for f in made["files"]},
+        }
+        for made in kustomization.get("configMapGenerator", ())
+    ]
+    for patch in kustomization.get("patches", ()):
+        _patch(objects, patch["target"], documents(patch["patch"])[0])
+    return objects
+
+
+def _patch(objects, target, operations):
+    """Carry out a JSON patch that removes keys of mappings; we have no other."""
+    found = [o for o in objects if (o["kind"], name_of(o)) == (target["kind"], target["name"])]
+    assert len(found) == 1, f"the patch of {target['name']} meets {len(found)} objects"
+    for operation in operations:
+        assert operation["op"] == "remove", operation
+        place = found[0]
+        *steps, last = operation["path"].strip("/").split("/")
+        for step in steps:
+            place = place[step]
+        del place[last]
+
+
+def name_of(told):
+    """Name of an object."""
+    return told["metadata"]["name"]
+
+
+def config_of(objects):
+    """The configuration in the ConfigMap."""
+    (text,) = (o["data"]["outrider.toml"] for o in objects if o["kind"] == "ConfigMap")
+    return load_text(text)
+
+
+def load_text(text):
+    """A configuration from its text, through the program's own reader."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "outrider.toml"
+        path.write_text(text, "utf-8")
+        return load(path, environ={})
+
+
+def problems(objects):
+    """What is wrong with a set of manifests."""
+    found = [told for o in objects for told in _schema(o)]
+    if found:
+        return found
+    names = [(o["kind"], name_of(o)) for o in objects]
+    twice = sorted(
+        {f"{kind} {name} stands twice" for kind, name in names if names.count((kind, name)) > 1}
+    )
+    if twice:
+        return twice
+    config = config_of(objects)
+    workloads = {(o["kind"], name_of(o)): o for o in objects if o["kind"] in WORKLOADS}
+    known = {*names, *BROUGHT}
+    for workload in workloads.values():
+        label = name_of(workload)
+        found += [f"{label}: {told}" for told in pods.problems(workload, known)]
+        found += [f"{label}: {told}" for told in _role(workload, config)]
+    found += _selectors(objects, workloads)
+    found += _fences(objects)
+    keda = [o for o in objects if o["kind"] in scaling.SCHEMAS]
+    if keda:
+        found += scaling.problems(keda, config.kafka, workloads, SECRETS)
+    return found
+
+
+def _schema(told):
+    if told["kind"] in scaling.SCHEMAS:
+        return
+    for version in schemas.KUBERNETES:
+        try:
+            checker = schemas.kubernetes(version, told["kind"], told["apiVersion"])
+        except FileNotFoundError:
+            yield f"Kubernetes {version} has no {told['kind']} of {told['apiVersion']}"
+            continue
+        error = best_match(checker.iter_errors(told))
+        if error is not None:
+            yield f"{told['kind']} {name_of(told)} ({version}), {error.json_path}: {error.message}"
+
+
+def _role(workload, config):
+    """Whether a role's command line, configuration, secrets and folders fit together."""
+    spec = workload["spec"]["template"]["spec"]
+    (container,) = spec["containers"]
+    words = container["args"]
+    yield from calls.problems(words)
+    if container["image"] != "outrider":
+        yield f"image {container['image']} is not the one that the kustomization names"
+    environment = {e["name"]: e.get("value") for e in container["env"]}
+    for name in [w.partition("$(")[2].partition(")")[0] for w in words if "$(" in w]:
+        if name not in environment:
+            yield f"$({name}) is no variable of the container"
+    mounts = {m["name"]: m for m in container["volumeMounts"]}
+    if environment.get("OUTRIDER_CONFIG") != f"{mounts['config']['mountPath']}/outrider.toml":
+        yield "OUTRIDER_CONFIG names no file of the ConfigMap"
+    yield from _secrets(spec, mounts, words[0], config)
+    state = calls.option(words, "--state", "--out")
+    writable = {m["mountPath"] for m in mounts.values() if not m.get("readOnly")}
+    if state is not None and state not in writable:
+        yield f"writes to {state}, which is not mounted to be written"
+    for path in [*words, calls.option(words, "--advisories") or ""]:
+        if path.startswith("/") and PurePosixPath(path).parent.as_posix() not in {
+            m["mountPath"] for m in mounts.values() if m.get("readOnly")
+        }:
+            yield f"reads {path}, which is not mounted read-only"
+
+
+def _secrets(spec, mounts, role, config):
+    """Each role is given the secrets that it reads, and no others."""
+    (volume,) = (v for v in spec["volumes"] if v["name"] == "secrets")
+    place = PurePosixPath(mounts["secrets"]["mountPath"])
+    given = {place / item["path"] for item in volume["secret"]["items"]}
+    if volume["secret"]["defaultMode"] & 0o004:
+        yield "everybody in the container may read its secrets"
+    wanted = {config.kafka.password_file, config.kafka.ca_file}
+    wanted |= {
+        "collect": {config.privacy.key_file},
+        "serve": {config.serve.token_file},
+    }.get(role, set())
+    wanted = {PurePosixPath(p) for p in wanted if p is not None}
+    for path in sorted(wanted - given):
+        yield f"is not given {path}"
+    for path in sorted(given - wanted):
+        yield f"is given {path}, which it does not read"
+    for item in volume["secret"]["items"]:
+        if item["key"] not in SECRETS.get(volume["secret"]["secretName"], ()):
+            yield f"nobody brings {item['key']}"
+
+
+def _selectors(objects, workloads):
+    """Whatever selects pods selects some."""
+    labels = [w["spec"]["template"]["metadata"]["labels"] for w in workloads.values()]
+    for told in objects:
+        if told["kind"] == "Service":
+            wanted = told["spec"]["selector"]
+        elif told["kind"] in {"PodDisruptionBudget", "NetworkPolicy"}:
+            field = "podSelector" if told["kind"] == "NetworkPolicy" else "selector"
+            wanted = told["spec"][field].get("matchLabels", {})
+        else:
+            continue
+        if not any(wanted.items() <= there.items() for there in labels):
+            yield f"{told['kind']} {name_of(told)} selects no pod: {json.dumps(wanted)}"
+
+
+def _fences(objects):
+    """Traffic that no policy names is refused, in both directions."""
+    for told in objects:
+        spec = told.get("spec", {})
+        if told["kind"] != "NetworkPolicy" or spec["podSelector"] or len(spec["policyTypes"]) < 2:
+            continue
+        if not (spec.get("ingress") or spec.get("egress")):
+            return
+    yield "no NetworkPolicy refuses what is not named"
