@@ -1,0 +1,297 @@
+"""Kafka to incidents: records a second, gain of a second worker, delay to a flag, a move of states.
+
+    python benchmarks/bench_kafka.py [--tenants N] [--people N] [--days N] [--rounds N]
+
+Starts a broker of its own on loopback (needs Java 17 and Maven, as the tests do) and fills the
+topic of events with batches of 2,000 slim records. Then, each in processes of their own:
+
+- throughput: one worker (``outrider detect``), two workers, and as the peer a plain kafka-python
+  consumer that decodes the same batches and counts them by minute, client and outcome in Arrow:
+  what anybody pays before a single thought. Records a second of processor time and of wall time.
+- delay: messages that end the minute of an outage, to the moment when the flag can be read.
+- move: a second worker joins one that holds many tenants; seconds until it has taken its half
+  over, and memory of both.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks.kafka_load import OUTAGE_HOUR, begin, hour_of, send, tenant_names
+from kafka import TopicPartition
+
+from pipeline.runtime.config import Kafka
+from pipeline.runtime.kafka.client import Topics, consumer, producer
+from pipeline.runtime.kafka.stored import key, read_back
+from pipeline.runtime.kafka.topics import init
+from pipeline.runtime.live.messages import Kind, Message
+from tests.kafka.broker import Cluster, unmet
+
+OUTRIDER = [sys.executable, "-c", "from pipeline.cli.main import run; run()"]
+PEER = """
+import collections, sys, resource, time
+from pathlib import Path
+import pyarrow as pa, pyarrow.compute as pc
+from kafka import TopicPartition
+from pipeline.runtime.config import load
+from pipeline.runtime.kafka.client import Topics, consumer
+config = load(Path(sys.argv[1])).kafka
+reader = consumer(config)
+places = [TopicPartition(Topics(config.prefix).events, n) for n in range(config.partitions)]
+reader.assign(places); reader.seek_to_beginning(*places)
+ends = reader.end_offsets(places)
+counts, rows = collections.Counter(), 0
+while any(reader.position(p) < ends[p] for p in places):
+    for records in reader.poll(timeout_ms=200).values():
+        for record in records:
+            if dict(record.headers)["kind"] != b"events":
+                continue
+            with pa.ipc.open_stream(record.value) as stream:
+                table = stream.read_all()
+            rows += table.num_rows
+            minute = pc.floor_temporal(table["event_time"], unit="minute")
+            slim = pa.table({"minute": minute, "client": table["client"], "outcome": table["outcome"]})
+            for row in slim.group_by(["minute", "client", "outcome"]).aggregate([([], "count_all")]).to_pylist():
+                counts[row["minute"], row["client"], row["outcome"]] += row["count_all"]
+print(rows, len(counts))
+"""
+
+
+def cpu_of(pid: int) -> float:
+    """Seconds of processor time that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def memory_of(pid: int) -> float:
+    """Proportional set size of a process, MiB."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()
+    return next(int(x.split()[1]) for x in lines if x.startswith("Pss:")) / 1024
+
+
+class Bench:
+    """One broker and what is run against it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.cluster = Cluster(folder)
+        self.cluster.start()
+
+    def config(self, prefix: str, **more: int) -> Kafka:
+        told = {"servers": self.cluster.servers, "prefix": prefix, "partitions": 8}
+        config = Kafka(**told, replication=1, **more)
+        init(config)
+        return config
+
+    def file(self, config: Kafka) -> Path:
+        path = self.folder / f"{config.prefix}.toml"
+        path.write_text(
+            f'[kafka]\nservers = ["{config.servers[0]}"]\nprefix = "{config.prefix}"\n'
+            f"partitions = 8\nreplication = 1\nsnapshot_rows = {config.snapshot_rows}\n",
+            encoding="utf-8",
+        )
+        return path
+
+    def worker(self, config: Kafka, name: str) -> subprocess.Popen[bytes]:
+        command = [*OUTRIDER, "detect", "--config", str(self.file(config)), "--name", name]
+        with (self.folder / f"{config.prefix}-{name}.log").open("ab") as log:
+            return subprocess.Popen(command, stdout=log, stderr=log)
+
+
+def position(config: Kafka) -> int:
+    """Offsets that the workers have committed, all partitions together."""
+    reader = consumer(config, group_id=f"{config.prefix}-detect")
+    places = [TopicPartition(Topics(config.prefix).events, n) for n in range(config.partitions)]
+    try:
+        return sum(reader.committed(p) or 0 for p in places)
+    finally:
+        reader.close()
+
+
+def ends(config: Kafka) -> int:
+    """Offsets at the ends, without the marks of the last transactions."""
+    reader = consumer(config)
+    places = [TopicPartition(Topics(config.prefix).events, n) for n in range(config.partitions)]
+    try:
+        return sum(max(0, e - 1) for e in reader.end_offsets(places).values())
+    finally:
+        reader.close()
+
+
+def throughput(bench: Bench, args: argparse.Namespace) -> None:
+    rates: dict[str, list[tuple[float, float]]] = {"peer": [], "1": [], "2": []}
+    for round_ in range(args.rounds):
+        for workers in (1, 2):
+            config = bench.config(f"rate-{round_}-{workers}", snapshot_rows=10**9)
+            records = send(config, args.tenants, args.people, args.days)
+            if workers == 1:
+                began = time.monotonic()
+                command = [sys.executable, "-c", PEER, str(bench.file(config))]
+                peer = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+                cpu = 0.0
+                while peer.poll() is None:
+                    cpu = cpu_of(peer.pid)
+                    time.sleep(0.05)
+                rates["peer"].append((records / cpu, records / (time.monotonic() - began)))
+            names = [f"w{n}" for n in range(workers)]
+            running = [bench.worker(config, name) for name in names]
+            end = ends(config)
+            while position(config) == 0:
+                time.sleep(0.05)
+            before, began = sum(cpu_of(p.pid) for p in running), time.monotonic()
+            start = position(config)
+            while position(config) < end:
+                time.sleep(0.2)
+            seconds = time.monotonic() - began
+            cpu = sum(cpu_of(p.pid) for p in running) - before
+            done = records * (end - start) / end
+            rates[str(workers)].append((done / cpu, done / seconds))
+            for process in running:
+                process.kill()
+                process.wait()
+    print(f"throughput, {records} records of {args.tenants} tenants, batches of 2,000")
+    for name, found in rates.items():
+        what = "plain consumer that counts" if name == "peer" else f"{name} worker(s)"
+        cpu = max(c for c, _ in found)
+        wall = max(w for _, w in found)
+        print(f"  {what:28} {cpu / 1e3:8.0f} k/s of processor  {wall / 1e3:8.0f} k/s of wall time")
+    best = {name: max(w for _, w in found) for name, found in rates.items()}
+    print(
+        f"  one worker / peer (processor) {max(c for c, _ in rates['1']) / max(c for c, _ in rates['peer']):.2f}"
+    )
+    print(f"  two workers / one             {best['2'] / best['1']:.2f}")
+
+
+def delay(bench: Bench, args: argparse.Namespace) -> None:
+    """Each tenant in turn has an outage; the message that ends its minute is timed."""
+    config = bench.config("delay")
+    tenants = args.delays
+    send(config, tenants, 60, 9)
+    running = bench.worker(config, "w")
+    end = ends(config)
+    while position(config) < end:
+        time.sleep(0.5)
+    writer = producer(config, "bench-delay")
+    reader = consumer(config)
+    topics = Topics(config.prefix)
+    places = [TopicPartition(topics.flags, n) for n in range(config.partitions)]
+    reader.assign(places)
+    reader.seek_to_end(*places)
+    reader.poll(timeout_ms=100)
+    sent, seen = {}, {}
+    moment = begin(9)
+    for number, name in enumerate(tenant_names(tenants)):
+        batches = hour_of(number, 60, 9 * 24 + OUTAGE_HOUR, failing=True)
+        for until in range(1, 60):
+            now = moment.replace(hour=OUTAGE_HOUR, minute=until)
+            minute = [b for at, b in batches if at == until - 1]
+            messages = [Message(name, Kind.EVENTS, now, b) for b in minute]
+            messages.append(Message(name, Kind.CLOCK, now))
+            writer.begin_transaction()
+            for m in messages:
+                told = {"key": m.tenant.encode(), "value": m.body, "headers": m.headers()}
+                writer.send(topics.events, **told)
+            sent[name] = time.monotonic()
+            writer.commit_transaction()
+            deadline = time.monotonic() + 1.0
+            while name not in seen and time.monotonic() < deadline:
+                for records in reader.poll(timeout_ms=20).values():
+                    for record in records:
+                        seen.setdefault(json.loads(record.value)["tenant"], time.monotonic())
+            if name in seen:
+                break
+    found = sorted(seen[n] - sent[n] for n in seen if n in sent)
+    running.kill()
+    running.wait()
+    p50, p99 = found[len(found) // 2], found[min(len(found) - 1, int(len(found) * 0.99))]
+    print(f"delay from the end of the minute to the flag, {len(found)} of {tenants} outages")
+    print(
+        f"  median {p50 * 1e3:.0f} ms, 99 % within {p99 * 1e3:.0f} ms, most {found[-1] * 1e3:.0f} ms"
+    )
+
+
+def move(bench: Bench, args: argparse.Namespace) -> None:
+    """Copies of one tenant's state stand for many tenants: reading them back costs the same."""
+    config = bench.config("move")
+    send(config, 1, 60, 9)
+    first = bench.worker(config, "w0")
+    end = ends(config)
+    while position(config) < end:
+        time.sleep(0.5)
+    first.terminate()
+    first.wait()
+    states = read_back(config, range(config.partitions))
+    (kept,) = [k for found in states.values() for k in found.values()]
+    writer, topics = producer(config, "bench-move"), Topics(config.prefix)
+    names = [f"copy-{n:04d}" for n in range(args.states)]
+    moment = begin(9).replace(hour=3)
+    for number, name in enumerate(names):
+        place = number % config.partitions
+        writer.begin_transaction()
+        pieces = {f"part/{p}": body for p, body in kept.parts.items()}
+        pieces |= {"ground": (0).to_bytes(8, "big") + (kept.ground or b"")}
+        pieces |= {"issued": kept.issued or b""}
+        for what, body in pieces.items():
+            writer.send(topics.state, key=key(name, what), value=body, partition=place)
+        message = Message(name, Kind.CLOCK, moment)
+        writer.send(
+            topics.events,
+            key=name.encode(),
+            value=b"",
+            headers=message.headers(),
+            partition=place,
+        )
+        writer.commit_transaction()
+    first = bench.worker(config, "w0")
+    while position(config) < ends(config):
+        time.sleep(0.5)
+    alone = memory_of(first.pid)
+    began = time.monotonic()
+    second = bench.worker(config, "w1")
+    log = bench.folder / f"{config.prefix}-w1.log"
+    while '"assigned"' not in log.read_text(encoding="utf-8"):
+        time.sleep(0.05)
+    seconds = time.monotonic() - began
+    told = [json.loads(x) for x in log.read_text(encoding="utf-8").splitlines() if "assigned" in x]
+    print(f"move of half of {args.states} tenants, {kept.size / 1e3:.0f} kB each, to a new worker")
+    print(f"  from start of its process {seconds:.1f} s; reading states {told[0]['seconds']:.1f} s")
+    print(
+        f"  memory {alone:.0f} MiB before; then {memory_of(first.pid):.0f} and {memory_of(second.pid):.0f} MiB"
+    )
+    for process in (first, second):
+        process.kill()
+        process.wait()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--tenants", type=int, default=8)
+    parser.add_argument("--people", type=int, default=20_000)
+    parser.add_argument("--days", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--delays", type=int, default=100)
+    parser.add_argument("--states", type=int, default=1_000)
+    parser.add_argument("--only", choices=("throughput", "delay", "move"))
+    args = parser.parse_args()
+    problem = unmet()
+    if problem:
+        raise SystemExit(f"{problem}: a real Kafka broker is needed")
+    with tempfile.TemporaryDirectory(prefix="outrider-bench-") as folder:
+        bench = Bench(Path(folder))
+        try:
+            for part in (throughput, delay, move):
+                if args.only in {None, part.__name__}:
+                    part(bench, args)
+        finally:
+            bench.cluster.kill()
+
+
+if __name__ == "__main__":
+    main()
