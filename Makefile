@@ -22,7 +22,7 @@ demo: $(RUN) ## simulate one outage, find it in the logs, write the report
 	@$(BIN)/outrider demo $(ARGS)
 
 test: $(DEV) ## the tests; ARGS="-k name" picks some
-	@$(BIN)/pytest -n auto $(ARGS)
+	@$(BIN)/pytest -n auto --dist loadgroup $(ARGS)
 
 check: ## everything that CI runs
 	@./.ci/run

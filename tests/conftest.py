@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import socket
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # A shared machine can be slow for a moment: a deadline would fail tests for that alone.
 settings.register_profile(
@@ -33,6 +37,13 @@ def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
         connect(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+@pytest.fixture(autouse=True)
+def _log_as_it_was() -> Iterator[None]:
+    """A command sets the log up for its own standard error, which is gone after the test."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(autouse=True)

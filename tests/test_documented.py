@@ -25,8 +25,10 @@ from pipeline.cli.main import app
 from pipeline.model.errors import ExitCode
 from pipeline.model.json_schema import SCHEMA_FOLDER, render
 from pipeline.model.vocabulary import FlagKind, Signal, Verdict
+from pipeline.runtime import secret_files
 from pipeline.runtime.config import ENV_PREFIX, Config
 from pipeline.runtime.keys import KEY_VARIABLE
+from pipeline.runtime.metrics import Metrics
 from tests.contracts import test_advisory_feeds, test_sources
 
 if TYPE_CHECKING:
@@ -177,9 +179,10 @@ def environment_of_options() -> set[str]:
 def test_configuration_keys_that_a_page_names_exist(page: Path) -> None:
     sections = "|".join(Config.model_fields)
     for snippet in snippets(page):
-        if re.fullmatch(rf"({sections})(\.[a-z_0-9]+)+", snippet):
+        if re.fullmatch(rf"({sections})(\.(?!ndjson)[a-z_0-9]+)+", snippet):
             assert any(f"{k}.".startswith(f"{snippet}.") for k in config_keys()), snippet
     known = {KEY_VARIABLE, "OUTRIDER_SECTION__KEY", *environment_of_options()}
+    known |= {name for name in vars(secret_files).values() if isinstance(name, str)}
     for name in re.findall(rf"{ENV_PREFIX}[A-Z0-9_]+[A-Z0-9]", page.read_text("utf-8")):
         dotted = name.removeprefix(ENV_PREFIX).lower().replace("__", ".")
         assert name in known or dotted in config_keys(), name
@@ -222,3 +225,11 @@ def test_every_source_and_feed_runs_through_the_contract_checks() -> None:
         found = [c.__name__ for c in public_classes(connectors) if hasattr(c, method)]
         assert found
         assert [name for name in found if f"{name}(" not in source] == []
+
+
+def test_every_metric_is_in_the_guide_and_no_other() -> None:
+    text = (ROOT / "docs" / "operating.md").read_text("utf-8")
+    section = text.split("## Metrics and health", 1)[1].split("\n## ", 1)[0]
+    found = Metrics().registry.collect()
+    names = {m.name + ("_total" if m.type == "counter" else "") for m in found}
+    assert set(re.findall(r"`(outrider_\w+)`", section)) == names
