@@ -24,9 +24,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.kafka_load import OUTAGE_HOUR, begin, hour_of, send, tenant_names
 from kafka import TopicPartition
 
+from benchmarks.kafka_load import OUTAGE_HOUR, begin, hour_of, send, tenant_names
 from pipeline.runtime.config import Kafka
 from pipeline.runtime.kafka.client import Topics, consumer, producer
 from pipeline.runtime.kafka.stored import key, read_back
@@ -85,12 +85,14 @@ class Bench:
         self.cluster.start()
 
     def config(self, prefix: str, **more: int) -> Kafka:
+        """Topics of their own under a prefix."""
         told = {"servers": self.cluster.servers, "prefix": prefix, "partitions": 8}
         config = Kafka(**told, replication=1, **more)
         init(config)
         return config
 
     def file(self, config: Kafka) -> Path:
+        """The same as a configuration file."""
         path = self.folder / f"{config.prefix}.toml"
         path.write_text(
             f'[kafka]\nservers = ["{config.servers[0]}"]\nprefix = "{config.prefix}"\n'
@@ -100,6 +102,7 @@ class Bench:
         return path
 
     def worker(self, config: Kafka, name: str) -> subprocess.Popen[bytes]:
+        """A process of ``outrider detect``."""
         command = [*OUTRIDER, "detect", "--config", str(self.file(config)), "--name", name]
         with (self.folder / f"{config.prefix}-{name}.log").open("ab") as log:
             return subprocess.Popen(command, stdout=log, stderr=log)

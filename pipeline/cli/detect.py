@@ -49,6 +49,7 @@ def detect(
         clock=SystemClock(),
         metrics=metrics,
         log=log,
+        beat=health.turn,
     )
     with ExitStack() as stack:
         if listen is not None:

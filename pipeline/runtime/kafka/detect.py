@@ -19,12 +19,11 @@ from __future__ import annotations
 
 import json
 import time
-from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from kafka import ConsumerRebalanceListener, TopicPartition
+from kafka import TopicPartition
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 from kafka.errors import FencedInstanceIdError, KafkaError
 
@@ -34,6 +33,7 @@ from pipeline.model.errors import FatalError, OutriderError
 from pipeline.runtime.kafka.client import Topics, consumer, unreachable
 from pipeline.runtime.kafka.letters import stretch, unreadable
 from pipeline.runtime.kafka.partition import Partition
+from pipeline.runtime.kafka.revoked import Revoked
 from pipeline.runtime.kafka.stored import read_back
 from pipeline.runtime.kafka.writing import Writing
 from pipeline.runtime.live.messages import UnreadableMessageError
@@ -41,7 +41,7 @@ from pipeline.runtime.live.observe import observe
 from pipeline.runtime.tracing import span
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable
 
     from structlog.typing import FilteringBoundLogger
 
@@ -54,6 +54,8 @@ if TYPE_CHECKING:
 # How often offsets are committed where nothing is to be told.
 _COMMIT_SECONDS: Final = 1.0
 _PORTION: Final = 500
+# A thousand tenants judged at once take a minute; a step of this length hangs.
+_STEP_MS: Final = 900_000
 _LOOK_SECONDS: Final = 5.0
 _ANSWER_MS: Final = 5_000
 # Long enough for a restart of a pod, short enough for a machine that is gone.
@@ -69,31 +71,6 @@ class _Step:
     rows: int = 0
 
 
-class _Revoked(ConsumerRebalanceListener):  # type: ignore[misc] # the client has no types
-    """Remembers what the group has taken away, for the loop to see after its poll.
-
-    The client calls this from a thread of its own, and may leave it out when a poll's time is
-    over: what is held is asked of the client each time, and this tells only of what went and
-    came back between two polls.
-    """
-
-    def __init__(self) -> None:
-        self._places: deque[Any] = deque()
-
-    def on_partitions_revoked(self, revoked: Iterable[Any]) -> None:
-        self._places.extend(revoked)
-
-    def on_partitions_lost(self, lost: Iterable[Any]) -> None:
-        self._places.extend(lost)
-
-    def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
-        """The loop sees them itself."""
-
-    def take(self) -> set[Any]:
-        """What was taken away since the last call."""
-        return {self._places.popleft() for _ in range(len(self._places))}
-
-
 class Detector:
     """A worker. Any number of them share the partitions.
 
@@ -104,6 +81,7 @@ class Detector:
         clock: dates dead letters.
         metrics: counters.
         log: one line for each commit that told something.
+        beat: called within long steps too, so that whoever watches sees the loop turn.
     """
 
     def __init__(
@@ -115,15 +93,17 @@ class Detector:
         clock: Clock,
         metrics: Metrics,
         log: FilteringBoundLogger,
+        beat: Callable[[], None] = lambda: None,
     ) -> None:
         self._config, self._settings, self._name = config, settings, name
+        self._beat = beat
         self._clock, self._metrics, self._log = clock, metrics, log
         self._topics = Topics(config.prefix)
         self._partitions: dict[int, Partition] = {}
         self._consumer: Any = None
         self._writing: Writing | None = None
         self._committed_at = self._looked_at = 0.0
-        self._revoked = _Revoked()
+        self._revoked = Revoked()
 
     @property
     def partitions(self) -> list[int]:
@@ -192,10 +172,11 @@ class Detector:
             group_instance_id=self._name,
             partition_assignment_strategy=[CooperativeStickyAssignor],
             session_timeout_ms=_SESSION_MS,
+            max_poll_interval_ms=_STEP_MS,
             heartbeat_interval_ms=1_000,
             max_poll_records=_PORTION,
         )
-        self._revoked = _Revoked()
+        self._revoked = Revoked()
         self._consumer.subscribe([self._topics.events], listener=self._revoked)
         return self._writing
 
@@ -211,6 +192,8 @@ class Detector:
         )
         for place in gone:
             self._partitions.pop(place.partition, None)
+            with suppress(KeyError):  # it was never told
+                self._metrics.lag.remove(str(place.partition))
         places = sorted(p for p in held if p.partition not in self._partitions)
         if not places:
             return
@@ -260,6 +243,7 @@ class Detector:
             if part is None:
                 continue
             step = steps.setdefault(place.partition, _Step())
+            self._beat()
             for record in records:
                 try:
                     step.rows += part.take(record)
@@ -279,6 +263,7 @@ class Detector:
             caught_up = part.live or not found or self._behind(number) == 0
             for name in part.engine.due(caught_up=caught_up):
                 step = steps.setdefault(number, _Step())
+                self._beat()
                 try:
                     with self._metrics.judging.time():
                         issue = part.engine.judge(name)

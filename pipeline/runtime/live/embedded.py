@@ -170,6 +170,7 @@ class Embedded:
         for message in step.harvest.messages:
             if message.tenant in step.failed:
                 continue
+            self._health.turn()
             try:
                 step.rows += self._engine.take(message)
             except UnreadableMessageError as error:
@@ -183,6 +184,7 @@ class Embedded:
 
     def _judge(self, step: _Step) -> None:
         for name in self._engine.due(caught_up=step.harvest.caught_up):
+            self._health.turn()
             try:
                 with self._metrics.judging.time():
                     issue = self._engine.judge(name)
