@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from pipeline.model.clock import MINUTE_US, to_us
 from pipeline.model.event import EventFlag
-from pipeline.model.vocabulary import Client, Service, Source
+from pipeline.model.vocabulary import Client, Outcome, Service, Source
 from pipeline.model.window import Cell, WindowBlock, outcome_column
 from pipeline.window.arrival import LATE_AFTER, Arrival
 from pipeline.window.codes import count_codes
 from pipeline.window.columns import OUTCOMES
 from pipeline.window.gaps import FeedRate, find_gaps, presence
+from pipeline.window.people import number_pairs
 from pipeline.window.user_hours import user_hours
-from pipeline.window.users import IS_ATTEMPT, SUCCESS, Attempts, count_users
+from pipeline.window.users import NO_ATTEMPT, SUCCESS, Attempts, count_users, user_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 
     from pipeline.model.window import Gap
     from pipeline.window.columns import Columns
+    from pipeline.window.people import Pairs
     from pipeline.window.state import Feed, Memory
 
 # One record may stand for many accesses (OperationCount); a single mailbox must not be
@@ -60,11 +64,20 @@ def close(
     start_minute = start_us // MINUTE_US
     cell = _cells(memory, events)
     throttled = memory.mailboxes.take(events, _is(events, Source.EXCHANGE_AUDIT))
-    counts = _count(memory, events, cell, minute, minutes, start_minute, throttled)
+    of_users = _user_cells(memory, cell)
+    carried = memory.open_hours
+    rows = user_rows(events, of_users)
+    pairs = number_pairs(
+        np.concatenate([carried.cell, of_users[rows]]),
+        np.concatenate([carried.user, events.user[rows]]),
+    )
+    counts = {
+        **_count_events(memory, events, cell, minute, minutes, throttled),
+        **_count_users(memory, events, rows, pairs, minute, minutes, start_minute, throttled),
+    }
     completeness, gaps = _completeness(
         memory, events, minute, minutes, start_minute, data_end, declared
     )
-    of_users = _user_cells(memory, cell)
     block = WindowBlock(
         start=start,
         minutes=minutes,
@@ -72,7 +85,9 @@ def close(
         counts=counts,
         codes=count_codes(events, of_users, memory.codes, start_minute, minutes),
         completeness=completeness,
-        user_hours=user_hours(events, of_users, memory.cells),
+        user_hours=user_hours(
+            events, of_users, memory.cells, replace(pairs, code=pairs.code[len(carried.cell) :])
+        ),
         gaps=tuple(gaps),
         settle={feed: arrival.settle() for feed, arrival in memory.arrivals.items()},
         measured=frozenset(f for f, a in memory.arrivals.items() if a.measured),
@@ -96,9 +111,9 @@ def _cells(memory: Memory, events: Columns) -> NDArray[np.int64]:
         for names in (events.tenant, events.source, events.service, events.client)
     )
     codes = (events.tenant.codes, events.source.codes, events.service.codes, events.client.codes)
-    distinct, inverse = np.unique(np.ravel_multi_index(codes, shape), return_inverse=True)
-    index = np.full(len(distinct), -1, np.int64)
-    for i, key in enumerate(distinct.tolist()):
+    keys = np.ravel_multi_index(codes, shape)
+    index = np.full(math.prod(shape), -1, np.int64)
+    for key in np.flatnonzero(np.bincount(keys, minlength=len(index))).tolist():
         tenant, source, service, client = (int(k) for k in np.unravel_index(key, shape))
         cell = Cell(
             events.tenant.values[tenant],
@@ -110,9 +125,8 @@ def _cells(memory: Memory, events: Columns) -> NDArray[np.int64]:
             if cell not in known:
                 known[cell] = len(memory.cells)
                 memory.cells.append(cell)
-            index[i] = known[cell]
-    result: NDArray[np.int64] = index[inverse]
-    return result
+            index[key] = known[cell]
+    return index[keys]
 
 
 def _user_cells(memory: Memory, cell: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -121,40 +135,61 @@ def _user_cells(memory: Memory, cell: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.where(system[cell], -1, cell)
 
 
-def _count(
+def _count_events(
     memory: Memory,
     events: Columns,
     cell: NDArray[np.int64],
     minute: NDArray[np.int64],
     minutes: int,
-    start_minute: int,
     throttled: NDArray[np.bool_],
 ) -> dict[str, NDArray[np.int32]]:
     shape = (len(memory.cells), minutes)
+    size = shape[0] * shape[1]
+    place = cell * minutes + minute
 
-    def tally(
-        mask: NDArray[np.bool_], weights: NDArray[np.int64] | None = None
-    ) -> NDArray[np.int32]:
-        rows = np.flatnonzero(mask & (cell >= 0))
-        place = cell[rows] * minutes + minute[rows]
-        by = None if weights is None else weights[rows]
-        flat = np.bincount(place, weights=by, minlength=shape[0] * shape[1])
+    def tally(mask: NDArray[np.bool_]) -> NDArray[np.int32]:
+        flat = np.bincount(place[mask & (cell >= 0)], minlength=size)
         return flat.reshape(shape).astype(np.int32)
 
-    success = events.outcome == SUCCESS
-    attempt = IS_ATTEMPT[events.outcome]
-    counts = {outcome_column(o): tally(events.outcome == i) for i, o in enumerate(OUTCOMES)}
-    counts["attempts"] = tally(attempt)
-    counts["weight"] = tally(success & ~throttled, np.minimum(events.weight, WEIGHT_CAP))
-    counts["late"] = tally(_late(events))
-    guest = (events.flags & int(EventFlag.GUEST)) > 0
-    of_users = _user_cells(memory, cell)
-    rows = np.flatnonzero((of_users >= 0) & events.has_user & attempt & ~guest & ~throttled)
-    attempts = Attempts(of_users[rows], events.user[rows], minute[rows], events.outcome[rows])
-    users, memory.open_hours = count_users(
-        attempts, memory.open_hours, start_minute, minutes, len(memory.cells)
+    counts = {outcome_column(o): np.zeros(shape, np.int32) for o in OUTCOMES}
+    for at in np.flatnonzero(np.bincount(events.outcome)).tolist():
+        counts[outcome_column(OUTCOMES[at])] = tally(events.outcome == at)
+    attempts = [counts[outcome_column(o)] for o in OUTCOMES if o not in NO_ATTEMPT]
+    counts["attempts"] = np.sum(attempts, axis=0, dtype=np.int32)
+    counts["weight"] = counts[outcome_column(Outcome.SUCCESS)].copy()
+    rows = np.flatnonzero(
+        (cell >= 0) & (events.outcome == SUCCESS) & (throttled | (events.weight != 1))
     )
-    return {**counts, **users}
+    if len(rows):
+        # Most records stand for one access, and few mailboxes are throttled.
+        capped = np.where(throttled[rows], 0, np.minimum(events.weight[rows], WEIGHT_CAP))
+        more = np.bincount(place[rows], weights=capped - 1, minlength=size)
+        counts["weight"] += more.reshape(shape).astype(np.int32)
+    counts["late"] = tally(_late(events))
+    return counts
+
+
+def _count_users(
+    memory: Memory,
+    events: Columns,
+    rows: NDArray[np.int64],
+    pairs: Pairs,
+    minute: NDArray[np.int64],
+    minutes: int,
+    start_minute: int,
+    throttled: NDArray[np.bool_],
+) -> dict[str, NDArray[np.int32]]:
+    """Users but for guests; ``pairs`` are those of the open hours, then of ``rows``."""
+    begun, code = np.split(pairs.code, [len(memory.open_hours.cell)])
+    apart = ((events.flags & int(EventFlag.GUEST)) > 0) | throttled
+    if apart.any():
+        code, rows = code[~apart[rows]], rows[~apart[rows]]
+        pairs = replace(pairs, code=np.concatenate([begun, code]))
+    attempts = Attempts(pairs.cell[code], events.user[rows], minute[rows], events.outcome[rows])
+    counts, memory.open_hours = count_users(
+        attempts, memory.open_hours, start_minute, minutes, len(memory.cells), pairs
+    )
+    return counts
 
 
 def _late(events: Columns) -> NDArray[np.bool_]:

@@ -7,9 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
+from pipeline.model.clock import MINUTE_US
 from pipeline.model.window import USER_HOUR_SCHEMA, Cell
 from pipeline.window.columns import NO_CODE, Columns, Names
-from pipeline.window.users import FAMILIES, FAMILY_OF, IS_ATTEMPT, SUCCESS
+from pipeline.window.ordering import order_by
+from pipeline.window.passes import group_by_hour
+from pipeline.window.people import Pairs, number_pairs
+from pipeline.window.users import FAMILIES, FAMILY_OF, SUCCESS, user_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,71 +33,86 @@ def _commonest_code(
 ) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
     """The commonest failure code of each group (the smaller one of a tie), and where none is."""
     out = np.zeros(groups, np.int32)
-    known = code != NO_CODE
-    if known.any():
-        pairs, times = np.unique(
-            np.column_stack([group[known], code[known]]), axis=0, return_counts=True
-        )
-        order = np.lexsort((-pairs[:, 1], times, pairs[:, 0]))
-        out[pairs[order, 0]] = pairs[order, 1]  # the last write of a group wins: most times
     none = np.ones(groups, dtype=bool)
-    none[group[known]] = False
+    if len(group):
+        # Codes are of 32 bits, so group and code make one word.
+        keys = np.sort((group << 32) + (code - NO_CODE))
+        first = np.flatnonzero(np.append(True, keys[1:] != keys[:-1]))
+        times = np.diff(np.append(first, len(keys)))
+        of = keys[first] >> 32
+        begins = np.flatnonzero(np.append(True, of[1:] != of[:-1]))
+        most = np.repeat(np.maximum.reduceat(times, begins), np.diff(np.append(begins, len(of))))
+        best = np.flatnonzero(times == most)[::-1]
+        # The last write of a group wins: the smallest of its commonest.
+        out[of[best]] = (keys[first[best]] & 0xFFFFFFFF) + NO_CODE
+        none[of] = False
     return out, none
 
 
-def user_hours(events: Columns, cell: NDArray[np.int64], cells: Sequence[Cell]) -> pa.Table:
-    """Fold events into a table of USER_HOUR_SCHEMA.
+def user_hours(
+    events: Columns,
+    cell: NDArray[np.int64],
+    cells: Sequence[Cell],
+    pairs: Pairs | None = None,
+) -> pa.Table:
+    """Fold events into a table of USER_HOUR_SCHEMA, sorted by hour, cell and user.
 
     Args:
         events: deduplicated, in canonical order.
         cell: index into ``cells`` of each event; negative rows are left out.
         cells: all cells.
+        pairs: of the rows that :func:`pipeline.window.users.user_rows` gives, if they are
+            numbered already; others may be among them.
 
     A user who changes country or network within the hour is placed where last seen.
     """
-    rows = np.flatnonzero((cell >= 0) & events.has_user & IS_ATTEMPT[events.outcome])
+    rows = user_rows(events, cell)
     if not len(rows):
         return USER_HOUR_SCHEMA.empty_table()
-    hour = events.time[rows] // HOUR_US
-    order = np.lexsort((np.arange(len(rows)), events.user[rows], cell[rows], hour))
-    rows = rows[order]
-    hour, at, user = hour[order], cell[rows], events.user[rows]
-    change = np.ones(len(rows), dtype=bool)
-    change[1:] = (hour[1:] != hour[:-1]) | (at[1:] != at[:-1]) | (user[1:] != user[:-1])
-    first = np.flatnonzero(change)
-    last = np.append(first[1:], len(rows)) - 1
-    group = np.cumsum(change) - 1
+    if pairs is None:
+        pairs = number_pairs(cell[rows], events.user[rows])
+    time = events.time[rows]
+    start = int(time[0]) // HOUR_US * HOUR_US
+    minute = (time - start) // MINUTE_US
+    group, last = group_by_hour(pairs.code, minute, len(pairs))
+    groups = len(last)
+    who, hour = pairs.code[last], minute[last] // 60
+    order = order_by(hour * len(pairs) + who)
+    rank = np.empty(groups, np.int64)
+    rank[order] = np.arange(groups)
+    who, hour, last = who[order], hour[order], rows[last[order]]
+    at = pairs.cell[who]
     outcome = events.outcome[rows]
     family = FAMILY_OF[outcome]
+    bad = np.flatnonzero(family >= 0)
 
-    def total(mask: NDArray[np.bool_]) -> NDArray[np.int32]:
-        return np.add.reduceat(mask.astype(np.int32), first)
+    def total(of: NDArray[np.int32]) -> NDArray[np.int32]:
+        return np.bincount(of, minlength=groups)[order].astype(np.int32)
 
     def place(names: Names) -> pa.DictionaryArray:
-        return _dictionary(names.codes[rows[last]], names.values)
+        return _dictionary(names.codes[last], names.values)
 
     def name(values: list[str]) -> pa.DictionaryArray:
         ranked = sorted(set(values))
         codes = np.array([ranked.index(v) for v in values], np.int64)
-        return _dictionary(codes[at[first]], ranked)
+        return _dictionary(codes[at], ranked)
 
-    code, none = _commonest_code(
-        group, np.where(family >= 0, events.error_code[rows], NO_CODE), len(first)
-    )
+    told = bad[events.error_code[rows[bad]] != NO_CODE]
+    code, none = _commonest_code(rank[group[told]], events.error_code[rows[told]], groups)
     return pa.table(
         [
-            pa.array(hour[first] * HOUR_US, pa.timestamp("us", tz="UTC")),
+            pa.array(hour * HOUR_US + start, pa.timestamp("us", tz="UTC")),
             name([c.tenant for c in cells]),
             name([str(c.source) for c in cells]),
             name([str(c.service) for c in cells]),
             name([str(c.client) for c in cells]),
-            pa.array(user[first], pa.uint64()),
+            pa.array(pairs.user[who], pa.uint64()),
             place(events.country),
             place(events.network),
             place(events.client_version),
-            pa.array(total(np.ones(len(rows), dtype=bool))),
-            pa.array(total(outcome == SUCCESS)),
-            *(pa.array(total(family == i)) for i in range(len(FAMILIES))),
+            pa.array(total(group)),
+            pa.array(total(group[outcome == SUCCESS])),
+            *(pa.array(total(group[bad[family[bad] == i]])) for i in range(len(FAMILIES))),
             pa.array(code, mask=none),
         ],
         schema=USER_HOUR_SCHEMA,

@@ -8,15 +8,20 @@ events alone: their order and the cut between blocks change nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from pipeline.model.vocabulary import OUTCOME_FAMILIES, Outcome, OutcomeFamily
 from pipeline.window.columns import OUTCOMES
+from pipeline.window.passes import tell_users
+from pipeline.window.people import number_pairs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from pipeline.window.columns import Columns
+    from pipeline.window.people import Pairs
 
 FAMILIES: Final = tuple(OutcomeFamily)
 SUCCESS: Final = OUTCOMES.index(Outcome.SUCCESS)
@@ -27,6 +32,15 @@ NO_ATTEMPT: Final = (Outcome.INTERRUPT, Outcome.EXPIRED_SESSION)
 PRESSING_MINUTES: Final = 4
 
 IS_ATTEMPT: Final = np.array([o not in NO_ATTEMPT for o in OUTCOMES])
+# In the order of the compiled pass.
+USER_COUNTS: Final = (
+    "users",
+    "failing_users",
+    "newly_active",
+    "newly_pressing",
+    "eligible_pressing",
+    *(name for f in FAMILIES for name in (f"eligible_{f}", f"newly_failing_{f}")),
+)
 FAMILY_OF: Final = np.array(
     [FAMILIES.index(OUTCOME_FAMILIES[o]) if o in OUTCOME_FAMILIES else -1 for o in OUTCOMES]
 )
@@ -60,21 +74,24 @@ class Attempts:
     outcome: NDArray[np.int64]  # index into OUTCOMES
 
 
+def user_rows(events: Columns, cell: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The attempts of known users in a cell (not negative)."""
+    return np.flatnonzero((cell >= 0) & events.has_user & IS_ATTEMPT[events.outcome])
+
+
 def user_hour(user: NDArray[np.uint64], minute: NDArray[np.int64]) -> NDArray[np.int64]:
     """Number of the user's own hour that holds ``minute`` (minutes since 1970)."""
     phase = (user % np.uint64(60)).astype(np.int64)
     return (minute + phase) // 60
 
 
-def _running(flags: NDArray[np.int64], segment_start: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Sum of ``flags`` over the earlier rows of the same segment, along axis 0."""
-    total = np.cumsum(flags, axis=0) - flags
-    result: NDArray[np.int64] = total - total[segment_start]
-    return result
-
-
 def count_users(
-    attempts: Attempts, carried: OpenHours, start_minute: int, minutes: int, cells: int
+    attempts: Attempts,
+    carried: OpenHours,
+    start_minute: int,
+    minutes: int,
+    cells: int,
+    pairs: Pairs | None = None,
 ) -> tuple[dict[str, NDArray[np.int32]], OpenHours]:
     """Count users by cell and minute.
 
@@ -84,87 +101,45 @@ def count_users(
         start_minute: first minute of the block, since 1970.
         minutes: length of the block.
         cells: number of cells.
+        pairs: of the carried user-hours, then of the attempts, if they are numbered already;
+            others may be among them.
 
     Returns:
         Arrays of shape (cells, minutes) by column name, and the user-hours left open.
     """
-    users, dense = np.unique(np.concatenate([carried.user, attempts.user]), return_inverse=True)
-    n_old = len(carried.user)
-    width = minutes + 1  # minute -1 holds what was carried over
-    cell = np.concatenate([carried.cell, attempts.cell])
-    minute = np.concatenate([np.full(n_old, -1), attempts.minute])
-    family = FAMILY_OF[attempts.outcome]
-    ok = np.concatenate([carried.ok, attempts.outcome == SUCCESS])
-    failed = np.concatenate([carried.failed, family[:, None] == np.arange(len(FAMILIES))])
-    tries = np.concatenate([carried.tries, np.ones(len(attempts.cell), np.int64)])
-
-    key = (cell * max(len(users), 1) + dense) * width + minute + 1
-    order = np.argsort(key, kind="stable")
-    key = key[order]
-    first = np.flatnonzero(np.append(True, key[1:] != key[:-1])) if len(key) else np.zeros(0, int)
-    if not len(first):
-        return _empty(cells, minutes), OpenHours()
-    ok_m = np.logical_or.reduceat(ok[order], first)
-    failed_m = np.logical_or.reduceat(failed[order], first, axis=0)
-    rows = order[first]
-    cell_m, minute_m, user_m = cell[rows], minute[rows], users[dense[rows]]
-    is_new = minute_m >= 0
-    # Within one minute a user presses once, however many resources a client asks for.
-    tries_m = np.where(is_new, 1, np.maximum.reduceat(tries[order], first))
-    hour_m = user_hour(user_m, start_minute + minute_m)
-    hour_m[~is_new] = carried.hour[rows[~is_new]]
-
-    changed = np.ones(len(rows), dtype=bool)
-    changed[1:] = (
-        (cell_m[1:] != cell_m[:-1]) | (user_m[1:] != user_m[:-1]) | (hour_m[1:] != hour_m[:-1])
+    if pairs is None:
+        pairs = number_pairs(
+            np.concatenate([carried.cell, attempts.cell]),
+            np.concatenate([carried.user, attempts.user]),
+        )
+    begun, pair = np.split(pairs.code, [len(carried.cell)])
+    cell, minute, outcome = attempts.cell, attempts.minute, attempts.outcome
+    if (minute[1:] < minute[:-1]).any():
+        order = np.argsort(minute, kind="stable")
+        pair, cell, minute, outcome = pair[order], cell[order], minute[order], outcome[order]
+    clock = start_minute + (pairs.user % np.uint64(60)).astype(np.int64)
+    hour = np.full(len(pairs), -1)
+    ok = np.zeros(len(pairs), np.bool_)
+    failed = np.zeros((len(pairs), len(FAMILIES)), np.bool_)
+    tries = np.zeros(len(pairs), np.int64)
+    hour[begun], ok[begun] = carried.hour, carried.ok
+    failed[begun], tries[begun] = carried.failed, carried.tries
+    counts = np.zeros((len(USER_COUNTS), cells, minutes), np.int32)
+    tell_users(
+        pair,
+        cell,
+        minute,
+        FAMILY_OF[outcome],
+        outcome == SUCCESS,
+        clock,
+        hour,
+        ok,
+        failed,
+        tries,
+        PRESSING_MINUTES,
+        counts,
     )
-    starts = np.flatnonzero(changed)
-    segment = starts[np.cumsum(changed) - 1]
-    ok_before = _running(ok_m.astype(np.int64), segment) > 0
-    failed_before = _running(failed_m.astype(np.int64), segment) > 0
-    tries_before = _running(tries_m, segment)
-
-    place = cell_m * minutes + minute_m
-
-    def tally(mask: Any) -> NDArray[np.int32]:
-        counted = np.bincount(place[mask & is_new], minlength=cells * minutes)
-        return counted.reshape(cells, minutes).astype(np.int32)
-
-    counts = {
-        "users": tally(is_new),
-        "failing_users": tally(failed_m.any(axis=1)),
-        "newly_active": tally(ok_m & ~ok_before),
-        "newly_pressing": tally(tries_before == PRESSING_MINUTES - 1),
-        "eligible_pressing": tally(tries_before < PRESSING_MINUTES),
-    }
-    for at, name in enumerate(FAMILIES):
-        counts[f"eligible_{name}"] = tally(~failed_before[:, at])
-        counts[f"newly_failing_{name}"] = tally(failed_m[:, at] & ~failed_before[:, at])
-
-    still_open = user_hour(users, np.full(len(users), start_minute + minutes))
-    dense_m = dense[rows]
-    ends = np.append(starts[1:], len(rows)) - 1
-    open_at = hour_m[ends] == still_open[dense_m[ends]]
-    left = ends[open_at]
-    carried_on = OpenHours(
-        cell_m[left],
-        user_m[left],
-        hour_m[left],
-        ok_before[left] | ok_m[left],
-        failed_before[left] | failed_m[left],
-        tries_before[left] + tries_m[left],
+    left = np.flatnonzero(hour == (clock + minutes) // 60)
+    return dict(zip(USER_COUNTS, counts, strict=True)), OpenHours(
+        pairs.cell[left], pairs.user[left], hour[left], ok[left], failed[left], tries[left]
     )
-    return counts, carried_on
-
-
-def _empty(cells: int, minutes: int) -> dict[str, NDArray[np.int32]]:
-    names = [
-        "users",
-        "failing_users",
-        "newly_active",
-        "newly_pressing",
-        "eligible_pressing",
-        *(f"eligible_{f}" for f in FAMILIES),
-        *(f"newly_failing_{f}" for f in FAMILIES),
-    ]
-    return {name: np.zeros((cells, minutes), np.int32) for name in names}
