@@ -24,7 +24,7 @@ _COLUMNS: Final = (
 
 
 class DeadLetters:
-    """Part of :class:`pipeline.ledger.store.Ledger`; nothing in it is ever deleted."""
+    """Part of :class:`pipeline.ledger.store.Ledger`; ``keeping`` forgets what is old."""
 
     _db: sqlite3.Connection
 

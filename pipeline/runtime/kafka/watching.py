@@ -18,6 +18,7 @@ from kafka.errors import (
     KafkaTimeoutError,
     SaslAuthenticationFailedError,
     TopicAuthorizationFailedError,
+    UnknownTopicOrPartitionError,
 )
 from kafka.net.compat import KafkaNetClient
 from kafka.net.manager import KafkaConnectionManager
@@ -195,7 +196,8 @@ class Consumer(KafkaConsumer):  # type: ignore[misc] # the client has no types
         if not found:
             # In the list of all topics a broker leaves it out; asked by name, it says why.
             cluster = self.watched.cluster
-            self.watched.run(self.watched.wait_for, cluster.add_topic(topic), _METADATA_MS)
+            with suppress(UnknownTopicOrPartitionError):  # missing: None, as the client's own
+                self.watched.run(self.watched.wait_for, cluster.add_topic(topic), _METADATA_MS)
             if topic in cluster.unauthorized_topics:
                 raise TopicAuthorizationFailedError(topic)
         return found

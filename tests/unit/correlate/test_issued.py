@@ -45,53 +45,69 @@ def incident(name="inc-1", **more):
 @pytest.fixture
 def issued():
     out = IssuedIncidents()
-    out.issue(incident())
+    assert out.follow([incident()], NINE + HOUR) == [incident()]
     return out
+
+
+def correct(issued, at, *truth):
+    """What was judged before is judged again with records that came late."""
+    return issued.follow(truth, at, judged_to=at)
 
 
 def test_what_did_not_change_is_not_said_again(issued):
     same = incident(revision=7, reason=RevisionReason.SPREAD, published_at=NINE + 3 * HOUR)
-    assert issued.correct({"inc-1": same}, NINE + 5 * HOUR) == []
+    assert correct(issued, NINE + 5 * HOUR, same) == []
 
 
 def test_a_change_is_a_corrected_revision_with_the_first_date(issued):
     truth = incident(affected_users=20, raised_at=NINE + HOUR / 2)
-    (out,) = issued.correct({"inc-1": truth}, NINE + 5 * HOUR)
+    (out,) = correct(issued, NINE + 5 * HOUR, truth)
     assert (out.revision, out.reason) == (2, RevisionReason.CORRECTED)
     assert out.affected_users == 20
     assert out.raised_at == NINE + HOUR
     assert out.published_at == NINE + 5 * HOUR
-    later = issued.issue(replace(truth, reason=RevisionReason.SPREAD))
+    more = {"reason": RevisionReason.SPREAD, "affected_users": 30}
+    spread = replace(truth, published_at=NINE + 6 * HOUR, **more)
+    (later,) = issued.follow([truth, spread], NINE + 7 * HOUR, judged_to=NINE + 5 * HOUR)
     assert (later.revision, later.raised_at) == (3, NINE + HOUR)
-    assert later.published_at == NINE + 5 * HOUR
+    assert later.reason is RevisionReason.SPREAD
+    assert later.published_at == NINE + 6 * HOUR
+
+
+def test_numbers_that_grow_within_the_hour_are_no_revision(issued):
+    grown = incident(affected_users=20)
+    at = NINE + 5 * HOUR
+    assert issued.follow([grown], at, judged_to=at, whole=False) == []
+    worse = incident(affected_users=20, severity=Severity.CRITICAL)
+    assert len(issued.follow([worse], at, judged_to=at, whole=False)) == 1
 
 
 def test_what_late_records_tell_is_not_known_before_they_came(issued):
-    truth = {"inc-1": incident(), "inc-2": incident("inc-2", clients=(Client.OWA,))}
-    (out,) = issued.correct(truth, NINE + 5 * HOUR)
+    other = incident("inc-2", clients=(Client.OWA,))
+    (out,) = correct(issued, NINE + 5 * HOUR, incident(), other)
     assert (out.incident_id, out.revision) == ("inc-2", 1)
     assert out.raised_at == out.published_at == NINE + 5 * HOUR
 
 
 def test_one_that_goes_on_under_another_id_was_known_since_the_first(issued):
-    back, out = issued.correct({"inc-2": incident("inc-2")}, NINE + 5 * HOUR)
+    back, out = correct(issued, NINE + 5 * HOUR, incident("inc-2"))
     assert (back.state, back.revision) == (IncidentState.RETRACTED, 2)
     assert out.raised_at == NINE + HOUR
     assert out.published_at == NINE + 5 * HOUR
 
 
 def test_one_taken_back_may_return(issued):
-    (back,) = issued.correct({}, NINE + 5 * HOUR)
+    (back,) = correct(issued, NINE + 5 * HOUR)
     assert back.state is IncidentState.RETRACTED
     assert back.affected_users == 0
-    assert issued.correct({}, NINE + 6 * HOUR) == []
-    (out,) = issued.correct({"inc-1": incident()}, NINE + 7 * HOUR)
+    assert correct(issued, NINE + 6 * HOUR) == []
+    (out,) = correct(issued, NINE + 7 * HOUR, incident())
     assert (out.state, out.revision) == (IncidentState.OPEN, 3)
     assert out.raised_at == NINE + HOUR
 
 
 def test_only_what_is_over_is_forgotten(issued):
-    issued.issue(incident("inc-2", state=IncidentState.RESOLVED))
-    issued.issue(incident("inc-3", state=IncidentState.RESOLVED))
+    over = [incident(name, state=IncidentState.RESOLVED) for name in ("inc-2", "inc-3")]
+    correct(issued, NINE + 5 * HOUR, incident(), *over)
     issued.forget_before(NINE + 9 * HOUR, needed=["inc-3"])
     assert set(issued.last) == {"inc-1", "inc-3"}
