@@ -23,6 +23,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from kafka import TopicPartition
 
@@ -107,6 +108,12 @@ class Bench:
         with (self.folder / f"{config.prefix}-{name}.log").open("ab") as log:
             return subprocess.Popen(command, stdout=log, stderr=log)
 
+    def assigned(self, config: Kafka, name: str) -> list[dict[str, Any]]:
+        """What a worker's log says of partitions that it has taken over."""
+        log = self.folder / f"{config.prefix}-{name}.log"
+        lines = log.read_text(encoding="utf-8").splitlines()
+        return [json.loads(x) for x in lines if '"event": "assigned"' in x]
+
 
 def position(config: Kafka) -> int:
     """Offsets that the workers have committed, all partitions together."""
@@ -146,12 +153,12 @@ def throughput(bench: Bench, args: argparse.Namespace) -> None:
             names = [f"w{n}" for n in range(workers)]
             running = [bench.worker(config, name) for name in names]
             end = ends(config)
-            while position(config) == 0:
-                time.sleep(0.05)
+            while not any(bench.assigned(config, name) for name in names):
+                time.sleep(0.02)
             before, began = sum(cpu_of(p.pid) for p in running), time.monotonic()
             start = position(config)
             while position(config) < end:
-                time.sleep(0.2)
+                time.sleep(0.05)
             seconds = time.monotonic() - began
             cpu = sum(cpu_of(p.pid) for p in running) - before
             done = records * (end - start) / end
@@ -258,11 +265,10 @@ def move(bench: Bench, args: argparse.Namespace) -> None:
     alone = memory_of(first.pid)
     began = time.monotonic()
     second = bench.worker(config, "w1")
-    log = bench.folder / f"{config.prefix}-w1.log"
-    while '"assigned"' not in log.read_text(encoding="utf-8"):
+    while not bench.assigned(config, "w1"):
         time.sleep(0.05)
     seconds = time.monotonic() - began
-    told = [json.loads(x) for x in log.read_text(encoding="utf-8").splitlines() if "assigned" in x]
+    told = bench.assigned(config, "w1")
     print(f"move of half of {args.states} tenants, {kept.size / 1e3:.0f} kB each, to a new worker")
     print(f"  from start of its process {seconds:.1f} s; reading states {told[0]['seconds']:.1f} s")
     print(

@@ -369,6 +369,7 @@ def test_a_tenant_that_cannot_be_judged_stops_nobody(config, straight, monkeypat
 
 
 def test_a_worker_that_is_stopped_leaves_nothing_to_take_in_again(config):
+    config = config.model_copy(update={"snapshot_rows": 10**9})  # nothing is stored before
     send_all(config)
     alone = worker(config, "a")
     while not done(config, 0.1):

@@ -295,7 +295,8 @@ class Detector:
         self, writing: Writing, steps: dict[int, _Step], *, everything: bool = False
     ) -> None:
         told = any(s.issues or s.dead for s in steps.values())
-        moved = [p for p in self._partitions.values() if p.position > p.committed]
+        held = [p for p in self._partitions.values() if not p.replaying]
+        moved = [p for p in held if p.position > p.committed or (everything and p.unstored())]
         ripe = {p.number: p.unstored() if everything else p.ripe() for p in moved}
         waited = time.monotonic() - self._committed_at >= _COMMIT_SECONDS
         if not told and (not moved or not (any(ripe.values()) or waited or everything)):
