@@ -219,6 +219,13 @@ class Identity:
                 return held.value
         return self._fetch(scope, held).value
 
+    def refuse(self, scope: str, token: str) -> None:
+        """Hear that a service takes ``token`` no more: the next one asked for is a new one."""
+        with self._lock:
+            held = self._held.get(scope)
+            if held is not None and held.value == token:
+                del self._held[scope]
+
     def _fetch(self, scope: str, old: Token | None) -> Token:
         with self._lock:
             held = self._held.get(scope)

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from connectors.advisories.issue import IssueError, is_message, read_issue
 from connectors.advisories.unpack import InputError, find_files, read_text
+from connectors.advisories.versions import in_order, version_key
 from pipeline.model.contracts import AdvisoryPoll
 from pipeline.model.errors import StateError
-from pipeline.model.ids import content_id
 from pipeline.model.reject import Reject, RejectReason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from datetime import datetime
 
     from pipeline.model.advisory import Advisory
     from pipeline.model.contracts import Cursor
@@ -61,14 +60,14 @@ class FileAdvisoryFeed:
                 if is_message(data):
                     ignored += 1
                     continue
-                key = content_id("adv", _canonical(data))
+                key = version_key(data)
                 there.add(key)
                 if key not in seen and key not in advisories:
                     advisories[key] = read_issue(data)
             except IssueError as error:
                 rejects.append(Reject(path, error.reason, error.detail, record=number))
         return AdvisoryPoll(
-            advisories=sorted(advisories.values(), key=_order),
+            advisories=sorted(advisories.values(), key=in_order),
             rejects=rejects,
             # A folder that is away as a whole comes back as it was.
             cursor={"v": _CURSOR_VERSION, "seen": sorted(seen & there | advisories.keys() or seen)},
@@ -96,17 +95,6 @@ def _seen(cursor: Cursor | None) -> set[str]:
             "delete the stored cursor to read all advisories again"
         )
     return set(cursor["seen"])
-
-
-def _canonical(data: dict[str, Any]) -> str:
-    plain = {k: v for k, v in data.items() if not k.startswith("@odata")}
-    return json.dumps(plain, sort_keys=True, separators=(",", ":"))
-
-
-def _order(advisory: Advisory) -> tuple[str, bool, datetime | None]:
-    # None sorts first and compares with nothing: the flag before it keeps them apart.
-    modified = advisory.last_modified_at
-    return (advisory.advisory_id, modified is not None, modified)
 
 
 def _decode(path: str, text: str, rejects: list[Reject]) -> Iterator[Any]:

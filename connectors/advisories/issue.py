@@ -52,7 +52,7 @@ class IssueError(Exception):
 def is_message(record: Mapping[str, Any]) -> bool:
     """Whether a record is a Message Center post (``serviceUpdateMessage``): no outage."""
     names = {k.casefold() for k in record}
-    return _text(_lower(record), "id").upper().startswith("MC") or (
+    return text_of(lower_names(record), "id").upper().startswith("MC") or (
         "posts" not in names and {"body", "category"} <= names
     )
 
@@ -63,19 +63,19 @@ def read_issue(record: Mapping[str, Any]) -> Advisory:
     Raises:
         IssueError: the id is missing or no id, a time cannot be read, or posts are no list.
     """
-    fields = _lower(record)
-    advisory_id = _text(fields, "id").strip().upper()
+    fields = lower_names(record)
+    advisory_id = text_of(fields, "id").strip().upper()
     if not advisory_id:
         raise IssueError(
             RejectReason.MISSING_FIELD, "no id; export serviceHealthIssue records with all fields"
         )
     if not _ID.fullmatch(advisory_id):
         raise IssueError(RejectReason.BAD_VALUE, "id: want letters and digits such as EX123456")
-    service = plain(_text(fields, "service"))
+    service = plain(text_of(fields, "service"))
     hint = service_names(service) if service else _PREFIXES.get(advisory_id[:2])
     services = (Service.OTHER,) if hint is None else hint
-    title, impact = plain(_text(fields, "title")), plain(_text(fields, "impactdescription"))
-    status = _text(fields, "status")
+    title, impact = plain(text_of(fields, "title")), plain(text_of(fields, "impactdescription"))
+    status = text_of(fields, "status")
     resolved = fields.get("isresolved")
     return assemble(
         Advisory(
@@ -84,7 +84,7 @@ def read_issue(record: Mapping[str, Any]) -> Advisory:
             service=service,
             status=status,
             is_resolved=resolved if isinstance(resolved, bool) else is_restored_status(status),
-            classification=_text(fields, "classification").casefold(),
+            classification=text_of(fields, "classification").casefold(),
             impact_description=impact,
             posts=_posts(fields.get("posts"), services),
             services=(),
@@ -94,11 +94,11 @@ def read_issue(record: Mapping[str, Any]) -> Advisory:
             regions=(),
             symptom=Symptom.UNKNOWN,
             is_false_positive=False,
-            start_at=_time(fields, "startdatetime"),
-            end_at=_time(fields, "enddatetime"),
-            last_modified_at=_time(fields, "lastmodifieddatetime"),
-            origin=_text(fields, "origin").casefold() or "microsoft",
-            feature=plain(_text(fields, "feature")),
+            start_at=time_of(fields, "startdatetime"),
+            end_at=time_of(fields, "enddatetime"),
+            last_modified_at=time_of(fields, "lastmodifieddatetime"),
+            origin=text_of(fields, "origin").casefold() or "microsoft",
+            feature=plain(text_of(fields, "feature")),
             stated=read_stated(title, impact, services),
             service_hint=services,
         )
@@ -116,8 +116,8 @@ def _posts(value: Any, services: tuple[Service, ...]) -> tuple[Post, ...]:
     for number, item in enumerate(value):
         if not isinstance(item, dict):
             raise IssueError(RejectReason.BAD_VALUE, f"posts[{number}]: want an object")
-        fields = _lower(item)
-        created = _time(fields, "createddatetime", f"posts[{number}].createdDateTime")
+        fields = lower_names(item)
+        created = time_of(fields, "createddatetime", f"posts[{number}].createdDateTime")
         if created is None:
             raise IssueError(
                 RejectReason.MISSING_FIELD,
@@ -125,30 +125,39 @@ def _posts(value: Any, services: tuple[Service, ...]) -> tuple[Post, ...]:
                 "was known when",
             )
         description = fields.get("description")
-        content = _text(_lower(description), "content") if isinstance(description, dict) else ""
+        content = (
+            text_of(lower_names(description), "content") if isinstance(description, dict) else ""
+        )
         text = plain(content or (description if isinstance(description, str) else ""))
         posts.append(
-            Post(created, _text(fields, "posttype").casefold(), text, read_post(text, services))
+            Post(created, text_of(fields, "posttype").casefold(), text, read_post(text, services))
         )
     return tuple(sorted(posts, key=lambda p: p.created_at))
 
 
-def _lower(record: Mapping[str, Any]) -> dict[str, Any]:
+def lower_names(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a record by their names in lower case."""
     return {str(k).casefold(): v for k, v in record.items()}
 
 
-def _text(fields: Mapping[str, Any], name: str) -> str:
+def text_of(fields: Mapping[str, Any], name: str) -> str:
+    """A field's text, empty if it holds anything else."""
     value = fields.get(name)
     return value if isinstance(value, str) else ""
 
 
-def _time(fields: Mapping[str, Any], name: str, shown: str | None = None) -> datetime | None:
+def time_of(fields: Mapping[str, Any], name: str, shown: str | None = None) -> datetime | None:
+    """A field's time, None where it is missing.
+
+    Raises:
+        IssueError: it is no time; the message names the field by ``shown``, or by its name.
+    """
     value = fields.get(name)
     if isinstance(value, dict):  # PowerShell 5 wraps a time: {"value": "/Date(...)/", ...}
-        value = _lower(value).get("value")
+        value = lower_names(value).get("value")
     if value is None or value == "":
         return None
-    moment = _parse(value) if isinstance(value, str) else None
+    moment = parse_time(value) if isinstance(value, str) else None
     if moment is None:
         raise IssueError(
             RejectReason.BAD_TIME, f"{shown or name}: want a time such as 2026-01-02T00:00:00Z"
@@ -156,8 +165,8 @@ def _time(fields: Mapping[str, Any], name: str, shown: str | None = None) -> dat
     return moment
 
 
-def _parse(text: str) -> datetime | None:
-    """Read Graph's times (any number of digits in the fraction; no zone is UTC)."""
+def parse_time(text: str) -> datetime | None:
+    """Read Graph's times (any number of digits in the fraction; no zone is UTC), or give None."""
     ticks = _TICKS.fullmatch(text.strip())
     iso = _ISO.fullmatch(text.strip())
     try:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from connectors.normalise.arrivals import Arrivals
     from connectors.normalise.clients import Profile
 
 _LATEST_ARRIVAL: Final = 7 * 24 * 3600 * 1_000_000  # later than that, a clock is wrong
@@ -151,8 +152,13 @@ class Rows:
         self.context_codes[key] = code = len(self.contexts) - 1
         return code
 
-    def table(self) -> tuple[pa.Table, list[int], NDArray[np.int64], NDArray[np.int64]]:
+    def table(
+        self, arrivals: Arrivals | None = None
+    ) -> tuple[pa.Table, list[int], NDArray[np.int64], NDArray[np.int64]]:
         """The rows with a valid time as a table of EVENT_SCHEMA.
+
+        Args:
+            arrivals: what is known of their arrival beside what they tell.
 
         Returns:
             The table; where the rows without a valid time stood (``at``); and the profile
@@ -163,6 +169,8 @@ class Rows:
         if any(self.received):
             times, known = parse_times(self.received)
             received[known] = times[known]
+        if arrivals is not None:
+            received = arrivals.over(received, self.at)
         profile = np.array(self.profile, np.int64)
         context = np.array(self.context, np.int64)
         columns = Columns(

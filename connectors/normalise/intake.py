@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 import simdjson
 
+from connectors.normalise.arrivals import Arrivals
 from connectors.normalise.audit import AuditFields, Audits
+from connectors.normalise.columns import Rows
 from connectors.normalise.counting import count_rows
 from connectors.normalise.directory import Directories, DirectoryFields
 from connectors.normalise.places import Places
@@ -29,7 +31,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from connectors.normalise.columns import Rows
     from connectors.normalise.pseudonyms import Pseudonyms
     from connectors.normalise.scanned import ScannedSignins
     from connectors.normalise.settings import NormaliseSettings
@@ -106,6 +107,7 @@ class Intake:
         self._next = 0  # ordinal of the next record, within the input
         self._given = 0  # records handed out already
         self._places = Places()
+        self._arrivals = Arrivals()
         self._rejects: list[Reject] = []
         self._ignored = 0
         self.tally = Tally()
@@ -128,6 +130,13 @@ class Intake:
     def mark(self, line: int | None, step: int = 1, offsets: Sequence[int] | None = None) -> None:
         """Say where the next records stand."""
         self._places.mark(self._next, line, step, offsets)
+
+    def arrived(self, moment: int) -> None:
+        """Say when the next records became available to us, us since 1970, 0 = as they tell.
+
+        It is for records that are taken, not scanned.
+        """
+        self._arrivals.mark(self._next, moment)
 
     def scan(self, data: NDArray[np.uint8], begin: int, end: int) -> tuple[int, int]:
         """Take lines of sign-ins, of the kind met last, without parsing them.
@@ -236,6 +245,7 @@ class Intake:
         self._ignored = 0
         self._given = self._next
         self._places.forget()
+        self._arrivals.forget()
         self.tally = Tally()
         return portion
 
@@ -303,7 +313,9 @@ class Intake:
         self._rejects.append(Reject(self._path, reason, detail, line, ordinal, offset))
 
     def _table(self, rows: Rows | ScannedSignins) -> pa.Table:
-        table, bad, profile, context = rows.table()
+        table, bad, profile, context = (
+            rows.table(self._arrivals) if isinstance(rows, Rows) else rows.table()
+        )
         for ordinal in bad:
             self._refuse(RejectReason.BAD_TIME, _BAD_TIME, ordinal)
         count_rows(self.tally, rows, profile, context)

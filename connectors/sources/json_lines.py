@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from connectors.normalise.intake import Intake
-    from connectors.sources.unpacking import Input
+    from connectors.sources.readable import LineSource
 
 _NEWLINE: Final = 10
 _COMMA: Final = 44
@@ -50,7 +50,7 @@ class LineReader:
 
     def __init__(
         self,
-        source: Input,
+        source: LineSource,
         intake: Intake,
         *,
         start: int = 0,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from connectors.sources.unpacking import PIECE
 
 if TYPE_CHECKING:
-    from connectors.sources.unpacking import Input, Problem
+    from connectors.sources.unpacking import Problem
 
 
 class Readable(Protocol):
@@ -26,6 +26,18 @@ class Readable(Protocol):
 
     def progress(self) -> None:
         """Hear that a record was found."""
+        ...
+
+
+class LineSource(Readable, Protocol):
+    """What a reader of lines needs of its input."""
+
+    def read_into(self, buffer: bytearray, at: int, spare: int = 0) -> int:
+        """Read behind ``at`` and leave ``spare`` bytes free; 0 at the end."""
+        ...
+
+    def read(self, size: int) -> bytes:
+        """Up to ``size`` bytes or somewhat more; b"" at the end."""
         ...
 
 
@@ -50,10 +62,42 @@ class Memory:
         """Nothing to guard: it is in memory already."""
 
 
+class LinesInMemory:
+    """Bytes in memory as an input of lines, given a piece at a time as a file would be.
+
+    Args:
+        data: the bytes.
+        position: of the first of them, in whatever they are a part of.
+    """
+
+    problem: Problem | None = None
+
+    def __init__(self, data: bytes, position: int) -> None:
+        self._data = data
+        self._given = 0
+        self.position = position
+
+    def read(self, size: int) -> bytes:
+        """See :class:`LineSource`."""
+        piece = self._data[self._given : self._given + size]
+        self._given += len(piece)
+        self.position += len(piece)
+        return piece
+
+    def read_into(self, buffer: bytearray, at: int, spare: int = 0) -> int:
+        """See :class:`LineSource`."""
+        piece = self.read(max(0, min(len(buffer) - at - spare, PIECE)))
+        buffer[at : at + len(piece)] = piece
+        return len(piece)
+
+    def progress(self) -> None:
+        """Nothing to guard: it is in memory already."""
+
+
 class RestOfLine:
     """What is held of a line and what follows of it, as an input; ``behind`` is what came after."""
 
-    def __init__(self, source: Input, held: bytes, position: int) -> None:
+    def __init__(self, source: LineSource, held: bytes, position: int) -> None:
         self._source = source
         self._held = held
         self._ended = False

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import gzip
 import json
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from connectors.advisories.files import FileAdvisoryFeed
+from connectors.advisories.service_health import ServiceHealthFeed
+from connectors.advisories.status_page import StatusPageFeed
+from connectors.http.client import HttpClient
+from pipeline.model.clock import ManualClock
 from tests.contracts.advisory_feed_checks import ADVISORY_FEED_CHECKS, FeedCase
+from tests.services.health import Health
+from tests.services.server import serving
+from tests.services.status import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 USER = "adele.vance@contoso.example"
@@ -56,7 +64,48 @@ def files(tmp_path: Path) -> FeedCase:
     )
 
 
-CASES = ("files",)
+@pytest.fixture
+def service_health() -> Iterator[FeedCase]:
+    clock = ManualClock(datetime(2026, 3, 19, 12, tzinfo=UTC))
+    graph = Health(clock)
+    graph.issue("EX1", text="User impact: Users can't access their mailbox.")
+    graph.issue("EX2", startDateTime="2026-03-19T08:30:00+01:00")
+    graph.issue("EX9", startDateTime=f"asked by {USER}")
+    graph.overview("Exchange", "Exchange Online", "serviceDegradation")
+    graph.message("MC1", "stayInformed", "New look", "A new look is coming.")
+    graph.message("MC2", "preventOrFixIssue", "Users can't access their mailbox", "IMAP4")
+    graph.largest = 2
+    with serving(graph):
+        yield FeedCase(
+            make=lambda: ServiceHealthFeed(
+                HttpClient("Microsoft Graph", graph.root, clock=clock), clock=clock
+            ),
+            versions={"EX1": 1, "EX2": 1, "MC2": 1},
+            rejects=1,
+            secrets=(USER,),
+        )
+
+
+@pytest.fixture
+def status_page() -> Iterator[FeedCase]:
+    now = datetime(2026, 3, 19, 12, tzinfo=UTC)
+    clock = ManualClock(now)
+    page = Status(clock)
+    text = "Users are unable to sign in through Microsoft Entra ID."
+    page.azure = {n: ("Microsoft Entra ID", text, now - timedelta(hours=int(n))) for n in "12"}
+    with serving(page):
+        address = page.address("/en-us/status/feed/")
+
+        def make() -> StatusPageFeed:
+            http = HttpClient("Status page", page.root, clock=clock)
+            return StatusPageFeed(http, address, clock=clock)
+
+        told = make().changed_since(None).advisories
+        yield FeedCase(make=make, versions={a.advisory_id: 1 for a in told})
+        assert len(told) == 2
+
+
+CASES = ("files", "service_health", "status_page")
 
 
 @pytest.mark.parametrize("check", ADVISORY_FEED_CHECKS, ids=lambda c: c.__name__)

@@ -9,12 +9,22 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from connectors.normalise.settings import NormaliseSettings
+from connectors.sources.activity import ActivitySource
+from connectors.sources.audit_query import AuditQuerySource
+from connectors.sources.blobs import Blobs
+from connectors.sources.directory_audits import DirectoryAudits
 from connectors.sources.files import FilesSource
+from connectors.sources.graph_signins import GraphSignins
 from tests.contracts.source_checks import SOURCE_CHECKS, SourceCase
+from tests.live_sources import activity_case, audit_query_case, graph_tenant, storage_account
+from tests.live_sources.bounded import UntilAtRest, UntilQuiet
+from tests.services import audit_records, diagnostics
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from pipeline.model.contracts import Source
 
 TENANT = "11111111-2222-4333-8444-555555555555"
 USER = "adele.vance@contoso.example"
@@ -105,7 +115,107 @@ def nothing(tmp_path: Path) -> SourceCase:
     )
 
 
-CASES = ("files", "nothing")
+@pytest.fixture
+def graph_signins() -> Iterator[SourceCase]:
+    hour = graph_tenant.HOUR
+    with graph_tenant.tenant(page=50, limit=None) as world:
+        world.budget = None
+        expected = graph_tenant.traffic(world.graph, graph_tenant.START, 5, 40)
+        odd = graph_tenant.signed_in(10**6, graph_tenant.START + hour)
+        world.graph.add("signIns", odd)
+        odd["createdDateTime"] = f"yesterday, says {USER}"
+        world.clock.advance(10 * hour)
+        yield SourceCase(
+            make=lambda: UntilAtRest(world.signins(lookback=12 * hour)),
+            events=len(expected),
+            rejects=1,
+            secrets=(*graph_tenant.SECRETS, "yesterday"),
+        )
+
+
+@pytest.fixture
+def directory_audits() -> Iterator[SourceCase]:
+    minute = graph_tenant.MINUTE
+    with graph_tenant.tenant(page=20, limit=None) as world:
+        world.budget = None
+        for number in range(60):
+            record = graph_tenant.changed(number, graph_tenant.START + number * minute)
+            world.graph.add("directoryAudits", record)
+        # The last ones are so young that they will be looked for again.
+        world.clock.advance(80 * minute)
+        yield SourceCase(
+            make=lambda: UntilAtRest(world.audits(lookback=3 * graph_tenant.HOUR)),
+            events=60,
+            secrets=graph_tenant.SECRETS,
+        )
+
+
+@pytest.fixture
+def blobs() -> Iterator[SourceCase]:
+    hour, start = storage_account.HOUR, storage_account.START
+    signins, quiet = storage_account.SIGNINS, storage_account.QUIET
+    with storage_account.account() as world:
+        damaged = b'{"id": "' + USER.encode() + b'", "cre\n'
+        machine = json.dumps(diagnostics.machine(50)).encode() + b"\n"
+        lines = storage_account.lines
+        world.storage.append(signins, start - 2 * hour, lines(*range(5)) + damaged)
+        world.storage.append(signins, start - hour, lines(*range(5, 9)) + machine)
+        world.storage.append(quiet, start, diagnostics.page([20, 21]))
+        options = {"most_records": 1, "lookback": 3 * hour}
+        yield SourceCase(
+            make=lambda: UntilQuiet(storage_account.reader(world, signins, quiet, **options)),
+            events=11,
+            ignored=1,
+            rejects=1,
+            secrets=diagnostics.PERSONAL,
+        )
+
+
+@pytest.fixture
+def activity() -> Iterator[SourceCase]:
+    hour, minute = activity_case.HOUR, activity_case.MINUTE
+    with activity_case.rig(page=10) as made:
+        made.service.subscribe()
+        for number in range(90):
+            made.blob(5 * hour - number * minute)
+        odd = made.blob(hour, count=3)
+        odd.records[0]["CreationTime"] = f"yesterday, says {USER}"
+        odd.records[1]["RecordType"] = 1  # a change by an administrator
+        lookback = 6 * hour
+        yield SourceCase(
+            make=lambda: UntilAtRest(made.make(lookback=lookback)),
+            events=90 * 4 + 1,
+            ignored=1,
+            rejects=1,
+            secrets=(audit_records.USER, audit_records.ADDRESS, "yesterday"),
+        )
+
+
+@pytest.fixture
+def audit_query() -> Iterator[SourceCase]:
+    hour, second = audit_query_case.HOUR, audit_query_case.SECOND
+    with audit_query_case.rig(takes=0.0, page=30) as made:
+        made.service.same_names, made.service.every = True, 0 * second
+        made.lookback = 5 * hour
+        for number in range(400):
+            made.happened(number, 3 * hour - number * second)
+        yield SourceCase(
+            make=lambda: UntilAtRest(made.make()),
+            events=400,
+            secrets=(audit_records.USER, audit_records.ADDRESS),
+        )
+
+
+# Event Hubs need a broker: tests/live_sources/test_event_hubs.py runs them through the same list.
+CASES: dict[str, type[Source]] = {
+    "files": FilesSource,
+    "nothing": FilesSource,
+    "graph_signins": GraphSignins,
+    "directory_audits": DirectoryAudits,
+    "blobs": Blobs,
+    "activity": ActivitySource,
+    "audit_query": AuditQuerySource,
+}
 
 
 @pytest.mark.parametrize("check", SOURCE_CHECKS, ids=lambda c: c.__name__)
@@ -116,8 +226,17 @@ def test_source(
     check(request.getfixturevalue(name))
 
 
-def test_the_case_takes_several_polls(files: SourceCase) -> None:
-    source, cursor, polls = files.make(), None, 0
+@pytest.mark.parametrize("name", CASES)
+def test_each_case_is_of_the_source_it_stands_for(
+    name: str, request: pytest.FixtureRequest
+) -> None:
+    made = request.getfixturevalue(name).make()
+    assert type(getattr(made, "source", made)) is CASES[name]
+
+
+@pytest.mark.parametrize("name", ["files", "graph_signins", "directory_audits"])
+def test_the_case_takes_several_polls(name: str, request: pytest.FixtureRequest) -> None:
+    source, cursor, polls = request.getfixturevalue(name).make(), None, 0
     while True:
         poll = source.poll(cursor)
         polls += 1

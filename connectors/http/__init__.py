@@ -1,0 +1,1 @@
+"""HTTP as all connectors speak it: one client, one budget for each service, one paging guard."""

@@ -1,0 +1,63 @@
+"""The loop of ``outrider run`` with simulated time: what tests/live_sources/fortnight.py starts.
+
+python collector.py FOLDER UNTIL
+"""
+
+from __future__ import annotations
+
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+from pipeline.cli.logs import start_logging
+from pipeline.ledger.store import Ledger
+from pipeline.model.errors import RetriableError
+from pipeline.runtime.config import load
+from pipeline.runtime.health import Health
+from pipeline.runtime.inputs import normalising
+from pipeline.runtime.judging import Settings
+from pipeline.runtime.live import embedded, engine
+from pipeline.runtime.live.embedded import Embedded
+from pipeline.runtime.live.feeds import Feeds
+from pipeline.runtime.live.wiring import Wiring
+from pipeline.runtime.metrics import Metrics
+from pipeline.runtime.telemetry import get_logger
+
+IDLE = timedelta(minutes=5)
+BUSY = timedelta(seconds=5)
+
+
+def main(folder, until):
+    from tests.live_sources.fortnight import SharedClock  # the path is set below
+
+    # Everything stays in the journal, to be looked at; judging is tested elsewhere.
+    embedded.SNAPSHOT_ROWS, embedded.SNAPSHOT_SECONDS = sys.maxsize, float("inf")
+    engine._is_due = lambda *_: False
+    start_logging()
+    clock = SharedClock(folder / "clock")
+    config = load(folder / "outrider.toml")
+    settings, log, metrics = normalising(config, folder), get_logger("run"), Metrics()
+    wiring = Wiring(config, settings, clock, monotonic=clock.seconds)
+    feeds = Feeds(
+        wiring.sources(), wiring.advisories(), unnamed=lambda: "nobody", clock=clock,
+        metrics=metrics, log=log, pool=None, monotonic=clock.seconds,
+    )  # fmt: skip
+    ledger = Ledger(folder / "state" / "ledger.sqlite")
+    ledger.hold()
+    loop = Embedded(
+        Settings.of(config, trace_hours=0), ledger, {}, {}, feeds={}, unnamed=lambda: "nobody",
+        clock=clock, metrics=metrics, health=Health(), log=log, live=feeds,
+    )  # fmt: skip
+    while clock.seconds() < until:
+        try:
+            busy = loop.step()
+        except RetriableError as error:
+            log.warning("step", error=str(error))
+            busy = False
+        clock.advance(BUSY if busy else IDLE)
+    ledger.close()
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).parents[2]))
+    main(Path(sys.argv[1]), float(sys.argv[2]))
