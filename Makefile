@@ -24,6 +24,9 @@ demo: $(RUN) ## simulate one outage, find it in the logs, write the report
 test: $(DEV) ## the tests; ARGS="-k name" picks some
 	@$(BIN)/pytest -n auto --dist loadgroup $(ARGS)
 
+trial: $(DEV) ## a live run on loopback: a made-up tenant behind its services; Ctrl-C ends it
+	@$(BIN)/python -m tests.live_sources.trial $(ARGS)
+
 check: ## everything that CI runs
 	@./.ci/run
 

@@ -1,4 +1,4 @@
-"""Tokens of Entra for everything that asks for one: the one place that uses msal.
+"""Tokens of Entra for everything that asks for one, by msal.
 
 An :class:`Identity` keeps the token of each scope in memory and renews it at half its life, so
 that half of it, some thirty minutes, is left to ride out an outage of the sign-in service
@@ -145,7 +145,7 @@ class Application:
         credential = self._credential.for_msal()
         with AuthHttp(who, _APPLICATION, self._ca_file) as http:
             # A new one each time: msal would keep a wrong answer for a minute, and the old secret.
-            app = _asked(
+            app = asked(
                 who,
                 msal.ConfidentialClientApplication,
                 self._client_id,
@@ -154,8 +154,8 @@ class Application:
                 instance_discovery=False,  # the address is ours or the user's: nobody to ask
                 http_client=http,
             )
-            document = _asked(who, app.acquire_token_for_client, [scope])
-            return _token_of(document, who, _APPLICATION)
+            document = asked(who, app.acquire_token_for_client, [scope])
+            return token_of(document, who, _APPLICATION)
 
 
 class Machine:
@@ -179,8 +179,8 @@ class Machine:
         with AuthHttp(who, _MACHINE) as http:
             client = msal.ManagedIdentityClient(identity, http_client=http)
             resource = scope.removesuffix("/.default")
-            document = _asked(who, client.acquire_token_for_client, resource=resource)
-            return _token_of(document, who, _MACHINE)
+            document = asked(who, client.acquire_token_for_client, resource=resource)
+            return token_of(document, who, _MACHINE)
 
 
 class Identity:
@@ -245,7 +245,12 @@ class Identity:
             return  # the old one is still good; whoever finds it too old is told
 
 
-def _asked(who: str, call: Any, *args: Any, **options: Any) -> Any:
+def asked(who: str, call: Any, *args: Any, **options: Any) -> Any:
+    """What ``call`` of msal gives.
+
+    Raises:
+        AuthError: it raised something that is no error of ours.
+    """
     try:
         return call(*args, **options)
     except OutriderError:
@@ -257,7 +262,12 @@ def _asked(who: str, call: Any, *args: Any, **options: Any) -> Any:
         ) from None
 
 
-def _token_of(document: Mapping[str, Any], who: str, remedy: str) -> tuple[str, int]:
+def token_of(document: Mapping[str, Any], who: str, remedy: str) -> tuple[str, int]:
+    """The token in an answer of msal, and the seconds that it is valid.
+
+    Raises:
+        OutriderError: there is none: by :func:`connectors.auth_errors.refusal`.
+    """
     token = document.get("access_token")
     if not isinstance(token, str):
         raise refusal(document, who, remedy)

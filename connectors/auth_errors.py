@@ -39,8 +39,13 @@ REMEDIES: Final[Mapping[int, str]] = {
     900382: _OTHER_CLOUD,
     900432: _OTHER_CLOUD,
     1002012: _SCOPE,
+    70016: "nobody has entered the code in time; start again",
+    70018: "the person has declined; start again, or use a credential of the application",
+    70020: "nobody has entered the code in time; start again",
     7000112: "the application is disabled; an administrator has to enable it",
     7000215: "the client secret is wrong; write the secret's value, not its id, into the file",
+    7000218: "the application lets nobody sign in with a code; allow public client flows in its "
+    "registration",
     7000222: "the client secret has expired; make a new one and write it into the file",
     7000229: "the application has no service principal in the tenant; an administrator has to "
     "add it there",

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from typing import Self
 
 RETRY_SECONDS: Final = 30.0
+# What a sign-in with a code answers until the person has entered it (RFC 8628, section 3.5).
+_WAITING: Final = frozenset({"authorization_pending", "slow_down"})
 _TIMEOUT: Final = (5.0, 10.0)  # seconds to connect, and between two bytes of the answer
 
 
@@ -95,6 +97,8 @@ class AuthHttp:
                 f"{self._who}: answered HTTP {status} without JSON; is there a proxy in between?",
                 retry_after=RETRY_SECONDS,
             )
+        if document.get("error") in _WAITING:
+            return
         if status >= HTTPStatus.BAD_REQUEST:
             raise refusal(document, self._who, self._remedy)
 

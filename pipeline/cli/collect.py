@@ -9,22 +9,20 @@ from typing import Annotated
 import typer
 
 from connectors.advisories.files import FileAdvisoryFeed
-from connectors.normalise.settings import NormaliseSettings
 from pipeline.cli.kafka import ConfigOption, ListenOption  # noqa: TC001 # Typer reads them
 from pipeline.cli.logs import start_logging
 from pipeline.model.clock import SystemClock
-from pipeline.runtime.arrivals import Arrivals
 from pipeline.runtime.config import load
 from pipeline.runtime.health import Health, HealthServer
+from pipeline.runtime.inputs import Files, normalising
 from pipeline.runtime.kafka.collect import Collector
-from pipeline.runtime.kafka.role import turn
 from pipeline.runtime.kafka.topics import verify
-from pipeline.runtime.keys import privacy_key
+from pipeline.runtime.live.wiring import live_feeds
 from pipeline.runtime.metrics import Metrics
 from pipeline.runtime.stopping import stopping
 from pipeline.runtime.telemetry import get_logger, unit_of_work
 from pipeline.runtime.tracing import traced
-from pipeline.window.arrival import DECLARED
+from pipeline.runtime.turning import turn
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
@@ -32,9 +30,9 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 @app.command()
 def collect(
     paths: Annotated[
-        list[str],
-        typer.Argument(metavar="PATH...", help="Files, folders or globs of exported logs."),
-    ],
+        list[str] | None,
+        typer.Argument(metavar="[PATH...]", help="Files, folders or globs of exported logs."),
+    ] = None,
     *,
     config: ConfigOption = None,
     advisories: Annotated[
@@ -52,43 +50,50 @@ def collect(
     ] = False,
     listen: ListenOption = None,
 ) -> None:
-    """Send logs to Kafka in order of arrival; killed anywhere, it goes on where it was."""
+    """Send logs to Kafka in order of arrival; killed anywhere, it goes on where it was.
+
+    Reads the files named, and whatever live sources the configuration switches on in [collect].
+    """
     settings = load(config)
     start_logging()
     log, metrics, health = get_logger("collect"), Metrics(), Health()
     with ExitStack() as stack:
         stopped = stack.enter_context(stopping())
-        source = Arrivals(
-            paths,
-            NormaliseSettings(
-                key=privacy_key(settings.privacy, state).get_secret_value(),
-                tenant=settings.tenant.id or "",
-                site_names=dict(settings.sites),
-            ),
-            state / ".outrider" / "spool",
-            delays={
-                str(s): float(getattr(settings.sources, s).declared_delay_seconds) for s in DECLARED
-            },
-            workers=settings.backfill.workers,
-            follow=follow,
-            stop=stopped.is_set,
-        )
+        normalise = normalising(settings, state)
+        stop = stopped.is_set
+        files = Files(paths or [], settings, normalise, state, follow=follow, stop=stop)
         collector = Collector(
             settings.kafka,
             name,
-            {"files": source},
+            files.sources,
             feeds={"advisories": FileAdvisoryFeed(advisories)} if advisories else {},
-            unnamed=lambda: source.unnamed,
+            unnamed=files.unnamed,
             clock=SystemClock(),
             metrics=metrics,
+            live=stack.enter_context(
+                live_feeds(
+                    settings,
+                    normalise,
+                    unnamed=files.unnamed,
+                    clock=SystemClock(),
+                    metrics=metrics,
+                    log=log,
+                )
+            ),
         )
         if listen is not None:
             stack.enter_context(HealthServer(listen, health, metrics))
         stack.callback(collector.close)
         stack.enter_context(traced("collect"))
         work = stack.enter_context(unit_of_work(log, "collect"))
+
+        def step() -> bool:
+            busy = collector.step()
+            health.remark = collector.problem
+            return busy
+
         work["portions"] = turn(
-            collector.step,
+            step,
             begin=lambda: verify(settings.kafka),
             done=lambda: collector.finished,
             idle_seconds=1.0,

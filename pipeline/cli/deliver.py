@@ -16,11 +16,11 @@ from pipeline.model.clock import SystemClock
 from pipeline.runtime.config import load
 from pipeline.runtime.health import Health, HealthServer
 from pipeline.runtime.kafka.deliver import Deliverer
-from pipeline.runtime.kafka.role import turn
 from pipeline.runtime.kafka.topics import verify
 from pipeline.runtime.metrics import Metrics
 from pipeline.runtime.stopping import stopping
 from pipeline.runtime.telemetry import get_logger, unit_of_work
+from pipeline.runtime.turning import turn
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 SINK: Final = "ndjson"

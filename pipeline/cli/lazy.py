@@ -30,6 +30,8 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "flags": ("pipeline.cli.flags", "List what the detectors raised."),
     "advisories": ("pipeline.cli.advisories", "List advisories and what they mean for us."),
     "detect-series": ("pipeline.cli.detect_series", "Score a CSV of timestamps and values."),
+    "setup": ("pipeline.cli.setup", "Print the commands that give access to Microsoft 365."),
+    "check": ("pipeline.cli.check", "Try all that is configured, and say what to do."),
     "config": ("pipeline.cli.config", "Print an example configuration, or check one."),
 }
 

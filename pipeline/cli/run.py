@@ -9,25 +9,23 @@ from typing import Annotated
 import typer
 
 from connectors.advisories.files import FileAdvisoryFeed
-from connectors.normalise.settings import NormaliseSettings
 from connectors.sinks.ndjson import NdjsonSink
 from pipeline.cli.logs import start_logging
 from pipeline.cli.output import print_text
 from pipeline.ledger.store import Ledger
 from pipeline.model.clock import SystemClock
 from pipeline.report.words import plural
-from pipeline.runtime.arrivals import Arrivals
 from pipeline.runtime.config import load
 from pipeline.runtime.health import Health, HealthServer
+from pipeline.runtime.inputs import Files, normalising
 from pipeline.runtime.judging import Settings
-from pipeline.runtime.keys import privacy_key
 from pipeline.runtime.live.embedded import Embedded
-from pipeline.runtime.live.embedded import run as turn
+from pipeline.runtime.live.wiring import live_feeds
 from pipeline.runtime.metrics import Metrics
 from pipeline.runtime.stopping import stopping
 from pipeline.runtime.telemetry import get_logger, unit_of_work
 from pipeline.runtime.tracing import traced
-from pipeline.window.arrival import DECLARED
+from pipeline.runtime.turning import turn
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 DEFAULT_STATE = Path("outrider-state")
@@ -36,9 +34,9 @@ DEFAULT_STATE = Path("outrider-state")
 @app.command()
 def run(
     paths: Annotated[
-        list[str],
-        typer.Argument(metavar="PATH...", help="Files, folders or globs of exported logs."),
-    ],
+        list[str] | None,
+        typer.Argument(metavar="[PATH...]", help="Files, folders or globs of exported logs."),
+    ] = None,
     *,
     advisories: Annotated[
         list[str] | None,
@@ -61,6 +59,7 @@ def run(
 ) -> None:
     """Follow logs in order of arrival, and tell incidents as they would have been told live.
 
+    Reads the files named, and whatever live sources the configuration switches on in [collect].
     Killed at any moment and started again, it goes on where it was. Results are appended to
     incidents.ndjson and flags.ndjson in DIR. SIGTERM or Ctrl-C ends it after the step it is
     in, with exit code 0; a second one ends it at once, with 130.
@@ -68,23 +67,11 @@ def run(
     settings = load(config)
     start_logging()
     log, metrics, health = get_logger("run"), Metrics(), Health()
-    normalise = NormaliseSettings(
-        key=privacy_key(settings.privacy, state).get_secret_value(),
-        tenant=settings.tenant.id or "",
-        site_names=dict(settings.sites),
-    )
-    delays = {str(s): float(getattr(settings.sources, s).declared_delay_seconds) for s in DECLARED}
+    normalise = normalising(settings, state)
     with ExitStack() as stack:
         stopped = stack.enter_context(stopping())
-        arrivals = Arrivals(
-            paths,
-            normalise,
-            state / ".outrider" / "spool",
-            delays=delays,
-            workers=settings.backfill.workers,
-            follow=follow,
-            stop=stopped.is_set,
-        )
+        stop = stopped.is_set
+        files = Files(paths or [], settings, normalise, state, follow=follow, stop=stop)
         ledger = Ledger(state / "ledger.sqlite")
         stack.callback(ledger.close)
         ledger.hold()
@@ -93,19 +80,38 @@ def run(
         loop = Embedded(
             Settings.of(settings, trace_hours=0),
             ledger,
-            {"files": arrivals},
+            files.sources,
             {"ndjson": NdjsonSink(state)},
             feeds={"advisories": FileAdvisoryFeed(advisories)} if advisories else {},
-            unnamed=lambda: arrivals.unnamed,
+            unnamed=files.unnamed,
             clock=SystemClock(),
             metrics=metrics,
             health=health,
             log=log,
             keep_days=settings.ledger.keep_days,
+            live=stack.enter_context(
+                live_feeds(
+                    settings,
+                    normalise,
+                    unnamed=files.unnamed,
+                    clock=SystemClock(),
+                    metrics=metrics,
+                    log=log,
+                )
+            ),
         )
         stack.enter_context(traced("run"))
         with unit_of_work(log, "run") as work:
-            turn(loop, health=health, metrics=metrics, log=log, wait=stopped.wait)
+            work["steps"] = turn(
+                loop.step,
+                done=lambda: loop.done,
+                idle_seconds=1.0,
+                stopped=stopped,
+                health=health,
+                metrics=metrics,
+                log=log,
+            )
+            loop.end()
             counted = ledger.counts()
             work.update(documents=counted["documents"], dead=counted["dead"])
             work.update(stopped=stopped.is_set())

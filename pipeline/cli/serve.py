@@ -131,7 +131,7 @@ def _follow(
     metrics: Metrics,
     log: FilteringBoundLogger,
 ) -> None:
-    from pipeline.runtime.kafka.role import turn  # noqa: PLC0415 # as above
+    from pipeline.runtime.turning import turn  # noqa: PLC0415 # as above
 
     turn(
         follower.step,

@@ -24,6 +24,7 @@ BLIND: Final = 0.8  # an hour less complete than this is no reference
 FAMILIES: Final = tuple(OutcomeFamily)
 FAILED_COLUMNS: Final = tuple(f"failed_{f}" for f in FAMILIES)
 ATTRIBUTES: Final = ("country", "network", "client_version")
+_FEW_NAMES: Final = 64  # so many are not worth looking for those no longer used
 _MIX: Final = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: spreads the bits of a user
 
 ROW: Final = np.dtype(
@@ -133,9 +134,9 @@ class History:
 
     def _remember_pairs(self, hour: Hour) -> None:
         day = hour.hour // 24
-        good = hour.rows[(hour.rows["ok"] > 0) & (hour.rows["network"] >= 0)]
-        keys = self.pair_keys(good)
-        self.good[day] = np.union1d(self.good.get(day, np.empty(0, np.uint64)), keys)
+        keys = self.pair_keys(hour.rows)
+        keys = keys[(hour.rows["ok"] > 0) & (hour.rows["network"] >= 0)]
+        self.good[day] = distinct([self.good.get(day, keys[:0]), keys])
         for old in [d for d in self.good if d <= day - HISTORY_HOURS // 24]:
             del self.good[old]
 
@@ -161,13 +162,17 @@ class History:
         Returns:
             The new number of each old one (-1 = dropped), or None if nothing changed.
         """
-        held = [np.unique(h.rows[a]) for h in self.hours.values() for a in ATTRIBUTES]
-        used = np.unique(np.concatenate([*held, *needed, np.empty(0, np.int32)]))
-        used = used[used >= 0]
-        if len(self.names.values) <= 2 * len(used) + 64:
+        names = len(self.names.values)
+        if names <= _FEW_NAMES:
+            return None
+        met = np.zeros(names + 1, bool)  # the last one is -1, none
+        for codes in (*needed, *(h.rows[a] for h in self.hours.values() for a in ATTRIBUTES)):
+            met[codes] = True
+        used = np.flatnonzero(met[:-1])
+        if names <= 2 * len(used) + _FEW_NAMES:
             return None
         fresh = Names()
-        mapping = np.full(len(self.names.values) + 1, -1, np.int32)
+        mapping = np.full(names + 1, -1, np.int32)
         for old in used.tolist():
             mapping[old] = fresh.add(self.names.values[old])
         for hour, packed in self.hours.items():

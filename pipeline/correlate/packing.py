@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Final
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.correlate.history import ATTRIBUTES, FAILED_COLUMNS, I32, ROW, Hour, Names
+from pipeline.correlate.history import ATTRIBUTES, FAILED_COLUMNS, I32, ROW, Hour, Names, Rows
 from pipeline.model.vocabulary import Client, Service, Source
 from pipeline.model.window import Cell
 
@@ -17,19 +19,52 @@ HOUR_US: Final = 3_600_000_000
 _COUNT_LIMIT: Final = 65_535  # counts are kept as uint16: more says nothing new
 
 
-def by_hour(table: pa.Table) -> dict[int, pa.Table]:
-    """Split a table of USER_HOUR_SCHEMA by hour since 1970."""
-    if not table.num_rows:
-        return {}
-    hours = table["hour"].cast(pa.int64()).to_numpy() // HOUR_US
-    order = np.argsort(hours, kind="stable")
-    values, starts = np.unique(hours[order], return_index=True)
-    ends = [*starts[1:].tolist(), len(order)]
-    ordered = table.take(pa.array(order))
-    return {
-        int(v): ordered.slice(s, e - s)
-        for v, s, e in zip(values.tolist(), starts.tolist(), ends, strict=True)
-    }
+@dataclass(frozen=True, slots=True)
+class Unpacked:
+    """The user-hours of a block, read from Arrow once for all its hours.
+
+    Attributes:
+        columns: the numbers of ROW by name; ``failed`` of shape (n, families).
+        attributes: by name, codes (-1 = null) and the sorted names that they index.
+        cells: in order of name.
+        runs: by hour since 1970, (index into ``cells``, first row, row after) in order of
+            cell; the rows of a run are in order of user.
+    """
+
+    columns: dict[str, npt.NDArray[Any]]
+    attributes: dict[str, tuple[I32, list[str]]]
+    cells: list[Cell]
+    runs: dict[int, list[tuple[int, int, int]]]
+
+
+def unpack(table: pa.Table) -> Unpacked:
+    """Read a table of USER_HOUR_SCHEMA; the order of its rows changes nothing."""
+    hour = table["hour"].cast(pa.int64()).to_numpy() // HOUR_US
+    cell, cells = _cells(table)
+    user = table["user"].to_numpy()
+    first = int(hour.min()) if len(hour) else 0
+    place = (hour - first) * len(cells) + cell
+    begins = _begins(place, user)
+    if begins is None or (hour[1:] < hour[:-1]).any():
+        return unpack(table.take(pa.array(np.lexsort((user, place)))))
+    runs: dict[int, list[tuple[int, int, int]]] = {}
+    for start, end in pairwise([*begins, table.num_rows]):
+        runs.setdefault(int(hour[start]), []).append((int(cell[start]), start, end))
+    columns = {"user": user, "code": pc.fill_null(table["code"], -1).to_numpy()}
+    for name in ("attempts", "ok", *FAILED_COLUMNS):
+        columns[name] = np.minimum(table[name].to_numpy(), _COUNT_LIMIT)
+    attributes = {name: _column(table, name) for name in ATTRIBUTES}
+    return Unpacked(columns, attributes, cells, {h: sorted(r) for h, r in runs.items()})
+
+
+def _begins(place: npt.NDArray[np.int64], user: npt.NDArray[np.uint64]) -> list[int] | None:
+    """Where runs of one place begin; None if a place has several, or users out of order."""
+    changed = place[1:] != place[:-1]
+    begins = np.flatnonzero(np.append(True, changed)[: len(place)])
+    places = np.sort(place[begins])
+    if (places[1:] == places[:-1]).any() or ((user[1:] < user[:-1]) & ~changed).any():
+        return None
+    return begins.tolist()
 
 
 def _column(table: pa.Table, name: str) -> tuple[I32, list[str]]:
@@ -39,62 +74,79 @@ def _column(table: pa.Table, name: str) -> tuple[I32, list[str]]:
         column = column.unify_dictionaries().combine_chunks()
     values = column.dictionary.to_pylist()
     codes = np.asarray(pc.fill_null(column.indices, -1).to_numpy(zero_copy_only=False), np.int32)
-    used = np.unique(codes[codes >= 0]).tolist()
-    names = sorted({values[c] for c in used if values[c] is not None})
-    at = {n: i for i, n in enumerate(names)}
+    used = [at for at in _used(codes, len(values)) if values[at] is not None]
+    names = sorted({values[at] for at in used})
+    number = {n: i for i, n in enumerate(names)}
     mapping = np.full(len(values) + 1, -1, np.int32)
-    for code in used:
-        mapping[code] = at.get(values[code], -1)
+    for at in used:
+        mapping[at] = number[values[at]]
     return mapping[codes], names
+
+
+def _used(codes: npt.NDArray[np.integer[Any]], names: int) -> list[int]:
+    """The codes that are met, in order; -1 is none."""
+    return np.flatnonzero(np.bincount(codes + 1, minlength=names + 1)[1:]).tolist()
 
 
 def _cells(table: pa.Table) -> tuple[npt.NDArray[np.int64], list[Cell]]:
     """For each row the number of its cell, and the cells in order of name."""
     key = np.zeros(table.num_rows, np.int64)
     parts: list[list[str]] = []
+    space = 1
     for name in ("tenant", "source", "service", "client"):
         codes, names = _column(table, name)
         key = key * len(names) + codes
         parts.append(names)
-    keys, inverse = np.unique(key, return_inverse=True)
-    cells = []
-    for value in keys.tolist():
+        space *= len(names)
+    cells: list[Cell] = []
+    number = np.zeros(space, np.int64)
+    for value in _used(key, space):
         picked: list[str] = []
         rest = value
         for names in reversed(parts):
             rest, code = divmod(rest, len(names))
             picked.append(names[code])
         client, service, source, tenant = picked
+        number[value] = len(cells)
         cells.append(Cell(tenant, Source(source), Service(service), Client(client)))
-    return inverse, cells
+    return number[key], cells
 
 
 def pack(
-    hour: int, table: pa.Table, completeness: dict[tuple[str, Source], float], names: Names
+    hour: int, block: Unpacked, completeness: dict[tuple[str, Source], float], names: Names
 ) -> Hour:
-    """The rows of one hour; their order in the table changes nothing.
+    """The rows of one hour.
 
     Args:
         hour: hour since 1970.
-        table: USER_HOUR_SCHEMA, rows of this hour only.
+        block: user-hours, those of ``hour`` among them.
         completeness: by (tenant, source), mean over the hour, 0..1.
         names: grows by the names not met before.
     """
-    rows = np.zeros(table.num_rows, ROW)
-    if not len(rows):
-        return Hour(hour, {}, rows, completeness)
-    rows["user"] = table["user"].to_numpy()
-    cell, cells = _cells(table)
-    for attribute in ATTRIBUTES:
-        codes, values = _column(table, attribute)
-        mapping = np.asarray([*(names.add(v) for v in values), -1], np.int32)
-        rows[attribute] = mapping[codes]
-    rows["code"] = pc.fill_null(table["code"], -1).to_numpy()
-    for column in ("attempts", "ok"):
-        rows[column] = np.minimum(table[column].to_numpy(), _COUNT_LIMIT)
-    for at, column in enumerate(FAILED_COLUMNS):
-        rows["failed"][:, at] = np.minimum(table[column].to_numpy(), _COUNT_LIMIT)
-    order = np.lexsort((rows["user"], cell))
-    edges = np.searchsorted(cell[order], np.arange(len(cells) + 1)).tolist()
-    ranges = {c: (edges[i], edges[i + 1]) for i, c in enumerate(cells)}
-    return Hour(hour, ranges, rows[order], completeness)
+    runs = block.runs.get(hour, [])
+    if not runs:
+        return Hour(hour, {}, np.zeros(0, ROW), completeness)
+    start, end = min(r[1] for r in runs), max(r[2] for r in runs)
+    rows = _rows(block, slice(start, end), names)
+    ordered = [rows[a - start : b - start] for _, a, b in runs]
+    edges = np.cumsum([0, *map(len, ordered)]).tolist()
+    ranges = {
+        block.cells[cell]: edge for (cell, _, _), edge in zip(runs, pairwise(edges), strict=True)
+    }
+    return Hour(hour, ranges, np.concatenate(ordered), completeness)
+
+
+def _rows(block: Unpacked, span: slice, names: Names) -> Rows:
+    columns = block.columns
+    rows = np.zeros(len(columns["user"][span]), ROW)
+    for name in ("user", "code", "attempts", "ok"):
+        rows[name] = columns[name][span]
+    for at, name in enumerate(FAILED_COLUMNS):
+        rows["failed"][:, at] = columns[name][span]
+    for name, (codes, values) in block.attributes.items():
+        mine = codes[span]
+        mapping = np.full(len(values) + 1, -1, np.int32)
+        for at in _used(mine, len(values)):
+            mapping[at] = names.add(values[at])
+        rows[name] = mapping[mine]
+    return rows

@@ -10,11 +10,10 @@ import numpy as np
 from pipeline.correlate.compose import compose
 from pipeline.correlate.intake import Touched, moment_of, take_flags, take_gaps
 from pipeline.correlate.lifecycle import HOUR, hour_of, start_of, transition
-from pipeline.correlate.packing import by_hour, pack
+from pipeline.correlate.packing import pack, unpack
 from pipeline.correlate.settings import CorrelateSettings
 from pipeline.model.incident import Incident, IncidentState, RevisionReason, Severity
 from pipeline.model.vocabulary import Source, same_client
-from pipeline.model.window import USER_HOUR_SCHEMA
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -64,13 +63,12 @@ def advance(
         )
     work = state.copy()
     work.settle.update(block.settle)
-    rows = by_hour(block.user_hours)
-    empty = USER_HOUR_SCHEMA.empty_table()
+    rows = unpack(block.user_hours)
     last = first + count - 1
     out: list[Incident] = []
     for hour in range(first, last + 1):
         told = _completeness(block, hour - first)
-        work.history.add(pack(hour, rows.get(hour, empty), told, work.history.names))
+        work.history.add(pack(hour, rows, told, work.history.names))
         _remember(work, [c for c in changes if _within(c.at, hour, first, last)], hour)
         out += _hour(
             work,

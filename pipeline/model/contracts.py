@@ -19,6 +19,18 @@ Cursor: TypeAlias = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
+class Missing:
+    """A stretch of time of which a source knows that it does not have everything.
+
+    ``reason`` says why and what to do, in one sentence.
+    """
+
+    start: datetime
+    end: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Poll:
     """What one call of a source gave.
 
@@ -32,6 +44,8 @@ class Poll:
         ignored: records of kinds that are no evidence (service principals and the like).
         read_at: when the records were read, if not now: a replay of old logs tells when each
             of them arrived.
+        missing: stretches that are known to lack records by now; those that came after all
+            are no longer among them.
     """
 
     batches: Sequence[pa.Table]
@@ -42,6 +56,7 @@ class Poll:
     received: int = 0
     ignored: int = 0
     read_at: datetime | None = None
+    missing: Sequence[Missing] = ()
 
 
 class Source(Protocol):

@@ -17,20 +17,23 @@ from pathlib import Path  # noqa: TC003 # pydantic reads the annotation at run t
 from typing import TYPE_CHECKING, Annotated, Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from pipeline.model.errors import ConfigError
+from pipeline.runtime.config_collect import Collect
 from pipeline.runtime.config_errors import explain
 from pipeline.runtime.config_kafka import Kafka
+from pipeline.runtime.config_microsoft import Microsoft
 from pipeline.runtime.config_section import Section as _Section
 from pipeline.runtime.config_serve import Serve
+from pipeline.runtime.secret_files import EVENT_HUBS_CONNECTION, STORAGE_SAS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = [
-    "ENV_PREFIX", "Backfill", "Config", "Detection", "Kafka", "LedgerSettings", "Privacy", "Serve", "SourceSettings",
-    "Sources", "Tenant", "load",
+    "ENV_PREFIX", "Backfill", "Collect", "Config", "Detection", "Kafka", "LedgerSettings", "Microsoft", "Privacy",
+    "Serve", "SourceSettings", "Sources", "Tenant", "load",
 ]  # fmt: skip
 
 ENV_PREFIX: Final = "OUTRIDER_"
@@ -173,12 +176,37 @@ class Config(_Section):
         "its name; any other only as a keyed hash.",
         examples=[{"203.0.113.0/24": "Berlin office", "2001:db8:7::/48": "Lisbon office"}],
     )
+    microsoft: Microsoft = Field(default_factory=Microsoft)
+    collect: Collect = Field(default_factory=Collect)
     sources: Sources = Field(default_factory=Sources)
     detection: Detection = Field(default_factory=Detection)
     backfill: Backfill = Field(default_factory=Backfill)
     ledger: LedgerSettings = Field(default_factory=LedgerSettings)
     kafka: Kafka = Field(default_factory=Kafka)
     serve: Serve = Field(default_factory=Serve)
+
+    @model_validator(mode="after")
+    def _identity(self) -> Config:
+        """See that whatever is read live can sign in."""
+        if self.needs_identity:
+            self.microsoft.check("microsoft")
+            self.microsoft.check_tenants()
+        return self
+
+    @property
+    def needs_identity(self) -> bool:
+        """Whether something that is read live signs in as the application of [microsoft]."""
+        live = self.collect
+        own_way = {
+            "event_hubs": live.event_hubs.connection_string_file is not None,
+            "blobs": live.blobs.sas_file is not None,
+            "status_page": True,
+        }
+        variables = {"event_hubs": EVENT_HUBS_CONNECTION, "blobs": STORAGE_SAS}
+        return any(
+            not own_way.get(name) and not os.environ.get(variables.get(name, ""))
+            for name in live.enabled
+        )
 
 
 def load(

@@ -1,25 +1,21 @@
-"""The section of the configuration that tells who this program is in Entra."""
+"""Sections of the configuration that tell who this program is in Entra."""
 
 from __future__ import annotations
 
 from pathlib import Path  # noqa: TC003 # pydantic reads the annotation at run time
-from typing import Literal
+from typing import ClassVar, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field
 
+from connectors.auth import AUTHORITIES
 from pipeline.runtime.config_section import Section
 from pipeline.runtime.secret_files import KAFKA_CLIENT_KEY_PASSWORD, KAFKA_CLIENT_SECRET
 
 
-class Entra(Section):
-    """An application's identity in Entra, for tokens instead of a password."""
+class Credential(Section):
+    """What proves to Entra that it is us: one of a secret, a certificate, a token, a machine."""
 
-    cloud: Literal["public", "us_government", "china"] = Field(
-        default="public",
-        description="Which Microsoft cloud: us_government is GCC High and DoD (GCC is public), "
-        "china is the one that 21Vianet runs.",
-    )
     tenant: str | None = Field(
         default=None,
         pattern=r"^[A-Za-z0-9.-]+$",
@@ -32,15 +28,9 @@ class Entra(Section):
         description="The application's id; with managed_identity, that of a user-assigned one.",
         examples=["5b0ad9f2-0000-4000-8000-0c1d2e3f4a5b"],
     )
-    scope: str | None = Field(
-        default=None,
-        min_length=1,
-        description="What the token is for; it ends with /.default.",
-        examples=["https://logs.servicebus.windows.net/.default"],
-    )
     secret_file: Path | None = Field(
         default=None,
-        description=f"File with the client secret; or set {KAFKA_CLIENT_SECRET}.",
+        description="File with the client secret.",
         examples=["/run/secrets/client-secret"],
     )
     certificate_file: Path | None = Field(
@@ -55,8 +45,7 @@ class Entra(Section):
     )
     certificate_key_password_file: Path | None = Field(
         default=None,
-        description="File with the password of an encrypted private key; or set "
-        f"{KAFKA_CLIENT_KEY_PASSWORD}.",
+        description="File with the password of an encrypted private key.",
         examples=["/run/secrets/entra-key-password"],
     )
     federated_token_file: Path | None = Field(
@@ -81,6 +70,11 @@ class Entra(Section):
         examples=["/etc/outrider/proxy-ca.pem"],
     )
 
+    # Variables of the environment that hold the secret and the key's password.
+    secret_variable: ClassVar[str] = ""
+    key_password_variable: ClassVar[str] = ""
+    section: ClassVar[str] = ""
+
     @property
     def secret_files(self) -> list[Path | None]:
         """Files that nobody else should be able to read."""
@@ -91,6 +85,16 @@ class Entra(Section):
             self.federated_token_file,
         ]
 
+    @property
+    def ways(self) -> dict[str, object]:
+        """Ways to sign in, and whether each is configured."""
+        return {
+            "secret_file": self.secret_file,
+            "certificate_file": self.certificate_file,
+            "federated_token_file": self.federated_token_file,
+            "managed_identity": self.managed_identity,
+        }
+
     def check(self, section: str) -> None:
         """See that the keys tell one way to sign in.
 
@@ -100,17 +104,7 @@ class Entra(Section):
         Raises:
             ValueError: a key is missing, or keys contradict each other.
         """
-        if self.scope is None:
-            raise ValueError(f"{section}.scope is missing: name what the token is for")
-        if not self.scope.endswith("/.default"):
-            raise ValueError(f"{section}.scope must end with /.default: applications get no other")
-        ways = {
-            "secret_file": self.secret_file,
-            "certificate_file": self.certificate_file,
-            "federated_token_file": self.federated_token_file,
-            "managed_identity": self.managed_identity,
-        }
-        named = [name for name, value in ways.items() if value]
+        named = [name for name, value in self.ways.items() if value]
         if len(named) > 1:
             raise ValueError(f"{section}: {' and '.join(named)} contradict each other; keep one")
         if (self.certificate_file is None) is not (self.certificate_key_file is None):
@@ -123,6 +117,50 @@ class Entra(Section):
                     raise ValueError(f"{section}.{key} is missing: the sign-in needs it")
         if self.authority is not None:
             _check_address(self.authority, section)
+
+
+class Entra(Credential):
+    """An application's identity in Entra, for tokens instead of a password."""
+
+    cloud: Literal["public", "us_government", "china"] = Field(
+        default="public",
+        description="Which Microsoft cloud: us_government is GCC High and DoD (GCC is public), "
+        "china is the one that 21Vianet runs.",
+    )
+    scope: str | None = Field(
+        default=None,
+        min_length=1,
+        description="What the token is for; it ends with /.default.",
+        examples=["https://logs.servicebus.windows.net/.default"],
+    )
+    secret_file: Path | None = Field(
+        default=None,
+        description=f"File with the client secret; or set {KAFKA_CLIENT_SECRET}.",
+        examples=["/run/secrets/client-secret"],
+    )
+    certificate_key_password_file: Path | None = Field(
+        default=None,
+        description="File with the password of an encrypted private key; or set "
+        f"{KAFKA_CLIENT_KEY_PASSWORD}.",
+        examples=["/run/secrets/entra-key-password"],
+    )
+
+    secret_variable: ClassVar[str] = KAFKA_CLIENT_SECRET
+    key_password_variable: ClassVar[str] = KAFKA_CLIENT_KEY_PASSWORD
+    section: ClassVar[str] = "kafka.oauth"
+
+    @property
+    def login(self) -> str:
+        """Address of the sign-in service."""
+        return self.authority or AUTHORITIES[self.cloud]
+
+    def check(self, section: str) -> None:
+        """See that the keys tell one way to sign in, and what for; raises the same."""
+        if self.scope is None:
+            raise ValueError(f"{section}.scope is missing: name what the token is for")
+        if not self.scope.endswith("/.default"):
+            raise ValueError(f"{section}.scope must end with /.default: applications get no other")
+        super().check(section)
 
 
 def _check_address(address: str, section: str) -> None:

@@ -24,11 +24,13 @@ _STUCK_SECONDS: Final = 120.0
 class Health:
     """What the loop says of itself; read by another thread.
 
-    ``problem`` is why it does no work now, ``ready`` whether it has begun to.
+    ``problem`` is why it does no work now, ``ready`` whether it has begun to, ``remark`` what
+    works not as it should while the rest goes on.
     """
 
     ready: bool = False
     problem: str | None = None
+    remark: str | None = None
     turned_at: float = field(default_factory=time.monotonic)
 
     def turn(self) -> None:
@@ -101,4 +103,5 @@ def _answer(path: str, health: Health, metrics: Metrics) -> tuple[int, str, byte
         return 404, "text/plain", b"see /metrics, /healthz and /readyz\n"
     good = health.alive and (path == "/healthz" or (health.ready and health.problem is None))
     told = {"alive": health.alive, "ready": health.ready, "problem": health.problem}
+    told |= {"remark": health.remark} if health.remark else {}
     return 200 if good else 503, "application/json", json.dumps(told).encode() + b"\n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -24,12 +24,15 @@ from pipeline.window.stage import advance as close_windows
 from pipeline.window.state import WindowState
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from pipeline.model.flag import Flag
     from pipeline.model.incident import Incident
     from pipeline.model.window import WindowBlock
     from pipeline.runtime.config import Config
+
+_NOBODY: Final[Mapping[Source, datetime]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +114,7 @@ class Judging:
         start: datetime,
         until: datetime,
         data_end: datetime | None = None,
+        reached: Mapping[Source, datetime] = _NOBODY,
     ) -> Judged:
         """Judge one block of whole hours within a UTC day.
 
@@ -120,10 +124,11 @@ class Judging:
             start: first moment, on a full hour; where the last block ended, if there was one.
             until: moment after the block.
             data_end: newest moment any record speaks of, if more may still come.
+            reached: of sources whose feed is behind or fails, how far it came.
         """
         self.windows.declared = settings.declared
         self.windows, block = close_windows(
-            self.windows, events, start=start, until=until, data_end=data_end
+            self.windows, events, start=start, until=until, data_end=data_end, reached=reached
         )
         flags: list[Flag] = []
         hours = [TIMELINE_SCHEMA.empty_table()]
@@ -155,8 +160,12 @@ def _arrival(block: WindowBlock) -> str:
 
 def changes_of(events: pa.Table) -> tuple[TenantChange, ...]:
     """The directory changes among the events, once each, in order of time."""
-    source = pc.cast(events.column("source"), pa.string())
-    mine = events.filter(pc.equal(source, str(Source.ENTRA_DIRECTORY_AUDIT)))
+    source = events.column("source").unify_dictionaries()
+    names = source.chunk(0).dictionary.to_pylist() if source.num_chunks else []
+    if Source.ENTRA_DIRECTORY_AUDIT not in names:
+        return ()
+    codes = pa.chunked_array([chunk.indices for chunk in source.chunks])
+    mine = events.filter(pc.equal(codes, names.index(Source.ENTRA_DIRECTORY_AUDIT)))
     kinds = set(ChangeKind)
     found = {
         TenantChange(tenant, from_us(at), ChangeKind(kind) if kind in kinds else ChangeKind.OTHER)

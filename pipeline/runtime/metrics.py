@@ -36,6 +36,19 @@ class Metrics:
         self.completeness = gauge(
             "completeness", "Least share of a tenant's records of the last hour here.", "source"
         )
+        self.source_records = counter("source_records", "Records read from live logs.", "feed")
+        self.source_errors = counter(
+            "source_errors", "Times that a live source did not answer.", "feed", "error"
+        )
+        self.source_lag = gauge(
+            "source_lag_seconds", "How far the worst tenant's feed is behind.", "feed"
+        )
+        self.source_missing = gauge(
+            "source_missing_seconds", "Time whose records are known to be missing.", "feed"
+        )
+        self.source_unwell = gauge(
+            "source_unwell", "Feeds that fail or are behind, of all tenants.", "feed"
+        )
         self.open_flags = gauge("open_flags", "Flags open now.")
         self.open_incidents = gauge("open_incidents", "Incidents not resolved.")
         self.tenants = gauge("tenants", "Tenants held by this process.")

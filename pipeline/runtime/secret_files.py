@@ -17,16 +17,16 @@ KAFKA_PASSWORD: Final = "OUTRIDER_KAFKA_PASSWORD"  # noqa: S105 # a name
 KAFKA_KEY_PASSWORD: Final = "OUTRIDER_KAFKA_KEY_PASSWORD"  # noqa: S105 # a name
 KAFKA_CLIENT_SECRET: Final = "OUTRIDER_KAFKA_CLIENT_SECRET"  # noqa: S105 # a name
 KAFKA_CLIENT_KEY_PASSWORD: Final = "OUTRIDER_KAFKA_CLIENT_KEY_PASSWORD"  # noqa: S105 # a name
+CLIENT_SECRET: Final = "OUTRIDER_CLIENT_SECRET"  # noqa: S105 # a name
+CLIENT_KEY_PASSWORD: Final = "OUTRIDER_CLIENT_KEY_PASSWORD"  # noqa: S105 # a name
+EVENT_HUBS_CONNECTION: Final = "OUTRIDER_EVENT_HUBS_CONNECTION"
+STORAGE_SAS: Final = "OUTRIDER_STORAGE_SAS"
 _MAXIMUM_BYTES: Final = 65_536  # a federated token has some 2 KiB; a larger file is a wrong path
 
 
-class Hidden(str):
-    """A text that its repr does not show: libraries print their options in debug lines."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "'(hidden)'"
+def given(variable: str) -> bool:
+    """Whether a variable of the environment holds something."""
+    return bool(os.environ.get(variable))
 
 
 def read_secret(path: Path | None, variable: str, what: str, key: str) -> str:

@@ -47,6 +47,7 @@ def close(
     until: datetime,
     data_end: datetime | None,
     declared: Mapping[Source, tuple[float, float]],
+    reached: Mapping[Source, datetime],
 ) -> WindowBlock:
     """Close the windows of [start, until).
 
@@ -57,6 +58,7 @@ def close(
         until: minute after the last one, on a full hour.
         data_end: see :func:`pipeline.window.stage.advance`.
         declared: (median, p95) delays in seconds of sources that tell no arrival time.
+        reached: see :func:`pipeline.window.stage.advance`.
     """
     start_us, until_us = to_us(start), to_us(until)
     minutes = (until_us - start_us) // MINUTE_US
@@ -76,7 +78,7 @@ def close(
         **_count_users(memory, events, rows, pairs, minute, minutes, start_minute, throttled),
     }
     completeness, gaps = _completeness(
-        memory, events, minute, minutes, start_minute, data_end, declared
+        memory, events, minute, minutes, start_minute, data_end, declared, reached
     )
     block = WindowBlock(
         start=start,
@@ -106,12 +108,12 @@ def _is(events: Columns, source: Source) -> NDArray[np.bool_]:
 def _cells(memory: Memory, events: Columns) -> NDArray[np.int64]:
     """Index of each event's cell; -1 for sources that are context, not traffic."""
     known = {cell: i for i, cell in enumerate(memory.cells)}
-    shape = tuple(
-        max(len(names.values), 1)
-        for names in (events.tenant, events.source, events.service, events.client)
-    )
-    codes = (events.tenant.codes, events.source.codes, events.service.codes, events.client.codes)
-    keys = np.ravel_multi_index(codes, shape)
+    parts = (events.tenant, events.source, events.service, events.client)
+    shape = tuple(max(len(names.values), 1) for names in parts)
+    keys = np.zeros(len(events), np.int64)
+    for names in parts:
+        keys *= len(names.values)
+        keys += names.codes
     index = np.full(math.prod(shape), -1, np.int64)
     for key in np.flatnonzero(np.bincount(keys, minlength=len(index))).tolist():
         tenant, source, service, client = (int(k) for k in np.unravel_index(key, shape))
@@ -208,6 +210,7 @@ def _completeness(
     start_minute: int,
     data_end: datetime | None,
     declared: Mapping[Source, tuple[float, float]],
+    reached: Mapping[Source, datetime],
 ) -> tuple[dict[Feed, NDArray[np.float32]], list[Gap]]:
     completeness: dict[Feed, NDArray[np.float32]] = {}
     gaps: list[Gap] = []
@@ -236,13 +239,16 @@ def _completeness(
             minutes // 60,
         )
         share, found = find_gaps(memory.rates[feed], feed, start_minute, by_minute[feed], present)
-        gaps += found
+        behind = reached.get(source)
+        # Of a feed that says itself that it is behind, nothing is missing yet.
+        gaps += [g for g in found if behind is None or g.end <= behind]
         if source is Source.EXCHANGE_AUDIT:
             hours = (start_minute + np.arange(0, minutes, 60)) * MINUTE_US
             out = memory.mailboxes.share_out(tenant, hours)
             share *= (1.0 - np.repeat(out, 60)).astype(np.float32)
-        if data_end is not None:
-            age = (to_us(data_end) / MINUTE_US - start_minute - np.arange(minutes) - 1) * 60.0
+        known_to = min((t for t in (data_end, behind) if t is not None), default=None)
+        if known_to is not None:
+            age = (to_us(known_to) / MINUTE_US - start_minute - np.arange(minutes) - 1) * 60.0
             settled = memory.arrivals[feed].settle()[1]
             share *= np.clip(age / settled, 0.0, 1.0).astype(np.float32)
         completeness[feed] = share

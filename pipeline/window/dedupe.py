@@ -46,14 +46,16 @@ def _salts(names: Names, kind: str) -> NDArray[np.uint64]:
     return words if len(words) == 1 else words[names.codes]
 
 
-def _identities(events: Columns) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+def _identities(
+    events: Columns, ids: NDArray[np.uint64]
+) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
     """128-bit identities in two words: the id's words, mixed with the other key columns."""
     # Multiplying by an odd constant (2^64 / golden ratio) spreads the small codes.
     mixed = events.error_code.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-    mixed ^= events.id_low
+    mixed ^= ids[:, 1]
     mixed ^= _salts(events.source, "s")
     mixed ^= _salts(events.tenant, "t")
-    return mixed, events.id_high
+    return mixed, np.ascontiguousarray(ids[:, 0])
 
 
 def _first_of_each(
@@ -100,28 +102,29 @@ def _merged(old: NDArray[np.uint64], new: NDArray[np.uint64]) -> NDArray[np.uint
     return both[order]
 
 
-def fresh_rows(seen: SeenIds, events: Columns) -> NDArray[np.int64]:
+def fresh_rows(seen: SeenIds, events: Columns, ids: NDArray[np.uint64]) -> NDArray[np.int64]:
     """Rows of the events not counted before, in canonical order: event time, then identity.
 
-    ``seen`` takes the new identities over.
+    ``ids`` are those that :func:`pipeline.window.columns.id_words` gives. ``seen`` takes the
+    new identities over.
     """
     if not len(events):
         return np.zeros(0, np.int64)
-    low, high = _identities(events)
+    low, high = _identities(events, ids)
     kept = _first_of_each(events, low, high)
-    ids = np.column_stack([low[kept], high[kept]])
+    found = np.column_stack([low[kept], high[kept]])
     known = np.zeros(len(kept), dtype=bool)
     for day in seen.days.values():
-        mark_known(ids, day, known)
+        mark_known(found, day, known)
     if known.any():
-        kept, ids = kept[~known], ids[~known]
+        kept, found = kept[~known], found[~known]
     if not len(kept):
         return kept
     time = events.time[kept]
     first, last = int(time.min()) // DAY_US, int(time.max()) // DAY_US
     days = time // DAY_US if first < last else None
     for at in [first] if days is None else np.unique(days).tolist():
-        new = ids if days is None else ids[days == at]
+        new = found if days is None else found[days == at]
         old = seen.days.get(at)
         seen.days[at] = new if old is None else _merged(old, new)
     return kept[order_by(time)]

@@ -82,6 +82,25 @@ def _silences(
     return [(int(a) + 1, int(b)) for a, b in zip(heard[long], ends[long], strict=True) if b > a + 1]
 
 
+def silence(rate: FeedRate, until: int, closed_to: int) -> tuple[int, float] | None:
+    """A silence that goes on, once it is long enough: its first minute, and records missing.
+
+    Args:
+        rate: of the feed, led to ``closed_to``.
+        until: minute (since 1970) up to which nearly all records should be here.
+        closed_to: minute after the last one led to, on a full hour.
+    """
+    since = rate.silent_since
+    if since is None or until - since < SHORTEST_MINUTES:
+        return None
+    hours = np.arange(until // 60, closed_to // 60)
+    share = np.ones(len(hours))
+    if len(share):
+        share[0] -= until % 60 / 60
+    expected = rate.open_expected - float((rate.hourly(hours) * share).sum())
+    return (since, expected) if expected >= ENOUGH else None
+
+
 def presence(
     records: Sequence[NDArray[np.int64]], usual: Sequence[NDArray[np.float64]], hours: int
 ) -> NDArray[np.float64]:

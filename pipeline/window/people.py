@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline.window.ordering import order_by
+from pipeline.window.passes import number_pairs_met
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,7 +20,7 @@ class Pairs:
 
     cell: NDArray[np.int64]
     user: NDArray[np.uint64]
-    code: NDArray[np.int64]
+    code: NDArray[np.int32]
 
     def __len__(self) -> int:
         """Number of pairs."""
@@ -29,17 +30,12 @@ class Pairs:
 def number_pairs(cell: NDArray[np.int64], user: NDArray[np.uint64]) -> Pairs:
     """Number the pairs of cell (not negative) and user, arrays of one length."""
     if not len(cell):
-        return Pairs(cell, user, np.zeros(0, np.int64))
-    order = order_by(user, cell)
-    cells, users = cell[order], user[order]
-    changed = np.ones(len(order), dtype=bool)
-    changed[1:] = (users[1:] != users[:-1]) | (cells[1:] != cells[:-1])
-    first = np.flatnonzero(changed)
+        return Pairs(cell, user, np.zeros(0, np.int32))
+    number, first = number_pairs_met(cell, user)
+    cells, users = cell[first], user[first]
+    order = order_by(users, cells)
     # Sorted by user, then cell; a stable sort by cell turns that round.
-    by_cell = order_by(cells[first])
-    rank = np.empty(len(first), np.int64)
-    rank[by_cell] = np.arange(len(first))
-    code = np.empty(len(order), np.int64)
-    code[order] = rank[np.cumsum(changed) - 1]
-    rows = first[by_cell]
-    return Pairs(cells[rows], users[rows], code)
+    order = order[order_by(cells[order])]
+    rank = np.empty(len(first), np.int32)
+    rank[order] = np.arange(len(first), dtype=np.int32)
+    return Pairs(cells[order], users[order], rank[number])

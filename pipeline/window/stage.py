@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pipeline.model.clock import MINUTE_US, from_us, to_us
 from pipeline.window.closing import close
-from pipeline.window.columns import columns, take
+from pipeline.window.columns import columns, id_words, take
 from pipeline.window.dedupe import fresh_rows
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     import pyarrow as pa
 
+    from pipeline.model.vocabulary import Source
     from pipeline.model.window import WindowBlock
     from pipeline.window.state import WindowState
+
+_NOBODY: Final[Mapping[Source, datetime]] = {}
 
 
 def advance(
@@ -25,6 +29,7 @@ def advance(
     start: datetime,
     until: datetime,
     data_end: datetime | None = None,
+    reached: Mapping[Source, datetime] = _NOBODY,
 ) -> tuple[WindowState, WindowBlock]:
     """Close the windows of [start, until), both on full hours.
 
@@ -36,6 +41,8 @@ def advance(
         until: minute after the last one.
         data_end: newest moment any record speaks of; minutes younger than a feed's delay
             are incomplete. None = everything has arrived.
+        reached: of sources whose feed is behind or fails, how far it came: later minutes are
+            incomplete, or blind.
 
     Raises:
         ValueError: ``start`` is not where the last block ended, or no full hour.
@@ -46,7 +53,7 @@ def advance(
     if start_us % (60 * MINUTE_US) or until_us % (60 * MINUTE_US) or until_us <= start_us:
         raise ValueError(f"block must cover full hours, not {start} to {until}")
     told = columns(events)
-    rows = fresh_rows(state.seen, told)
+    rows = fresh_rows(state.seen, told, id_words(events))
     state.events += len(rows)
     state.duplicates += len(told) - len(rows)
     time = told.time[rows]
@@ -59,6 +66,7 @@ def advance(
         until=until,
         data_end=data_end,
         declared=state.declared,
+        reached=reached,
     )
     state.closed_to = until
     state.seen.forget_before(until_us)

@@ -10,8 +10,7 @@ import pyarrow as pa
 from pipeline.model.clock import MINUTE_US
 from pipeline.model.window import USER_HOUR_SCHEMA, Cell
 from pipeline.window.columns import NO_CODE, Columns, Names
-from pipeline.window.ordering import order_by
-from pipeline.window.passes import group_by_hour
+from pipeline.window.passes import fold_hours
 from pipeline.window.people import Pairs, number_pairs
 from pipeline.window.users import FAMILIES, FAMILY_OF, SUCCESS, user_rows
 
@@ -23,20 +22,21 @@ if TYPE_CHECKING:
 HOUR_US = 3_600_000_000
 
 
-def _dictionary(codes: NDArray[np.int64], values: Sequence[str]) -> pa.DictionaryArray:
-    indices = pa.array(np.maximum(codes, 0).astype(np.int32), mask=codes < 0)
+def _dictionary(codes: NDArray[np.int32], values: Sequence[str]) -> pa.DictionaryArray:
+    null = codes < 0
+    indices = pa.array(np.maximum(codes, 0), mask=null) if null.any() else pa.array(codes)
     return pa.DictionaryArray.from_arrays(indices, pa.array(list(values), pa.string()))
 
 
 def _commonest_code(
-    group: NDArray[np.int64], code: NDArray[np.int64], groups: int
+    group: NDArray[np.int64], code: NDArray[np.int32], groups: int
 ) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
     """The commonest failure code of each group (the smaller one of a tie), and where none is."""
     out = np.zeros(groups, np.int32)
     none = np.ones(groups, dtype=bool)
     if len(group):
         # Codes are of 32 bits, so group and code make one word.
-        keys = np.sort((group << 32) + (code - NO_CODE))
+        keys = np.sort((group << 32) + (code.astype(np.int64) - NO_CODE))
         first = np.flatnonzero(np.append(True, keys[1:] != keys[:-1]))
         times = np.diff(np.append(first, len(keys)))
         of = keys[first] >> 32
@@ -74,31 +74,25 @@ def user_hours(
     time = events.time[rows]
     start = int(time[0]) // HOUR_US * HOUR_US
     minute = (time - start) // MINUTE_US
-    group, last = group_by_hour(pairs.code, minute, len(pairs))
-    groups = len(last)
-    who, hour = pairs.code[last], minute[last] // 60
-    order = order_by(hour * len(pairs) + who)
-    rank = np.empty(groups, np.int64)
-    rank[order] = np.arange(groups)
-    who, hour, last = who[order], hour[order], rows[last[order]]
-    at = pairs.cell[who]
     outcome = events.outcome[rows]
     family = FAMILY_OF[outcome]
-    bad = np.flatnonzero(family >= 0)
-
-    def total(of: NDArray[np.int32]) -> NDArray[np.int32]:
-        return np.bincount(of, minlength=groups)[order].astype(np.int32)
+    last, counts, failing = fold_hours(
+        pairs.code, minute, outcome == SUCCESS, family, len(pairs), len(FAMILIES)
+    )
+    who, hour, last = pairs.code[last], minute[last] // 60, rows[last]
+    at = pairs.cell[who]
 
     def place(names: Names) -> pa.DictionaryArray:
         return _dictionary(names.codes[last], names.values)
 
     def name(values: list[str]) -> pa.DictionaryArray:
         ranked = sorted(set(values))
-        codes = np.array([ranked.index(v) for v in values], np.int64)
+        codes = np.array([ranked.index(v) for v in values], np.int32)
         return _dictionary(codes[at], ranked)
 
-    told = bad[events.error_code[rows[bad]] != NO_CODE]
-    code, none = _commonest_code(rank[group[told]], events.error_code[rows[told]], groups)
+    failed = events.error_code[rows[family >= 0]]
+    told = failed != NO_CODE
+    code, none = _commonest_code(failing[told], failed[told], len(last))
     return pa.table(
         [
             pa.array(hour * HOUR_US + start, pa.timestamp("us", tz="UTC")),
@@ -110,9 +104,7 @@ def user_hours(
             place(events.country),
             place(events.network),
             place(events.client_version),
-            pa.array(total(group)),
-            pa.array(total(group[outcome == SUCCESS])),
-            *(pa.array(total(group[bad[family[bad] == i]])) for i in range(len(FAMILIES))),
+            *(pa.array(count) for count in counts),
             pa.array(code, mask=none),
         ],
         schema=USER_HOUR_SCHEMA,

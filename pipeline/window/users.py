@@ -42,7 +42,8 @@ USER_COUNTS: Final = (
     *(name for f in FAMILIES for name in (f"eligible_{f}", f"newly_failing_{f}")),
 )
 FAMILY_OF: Final = np.array(
-    [FAMILIES.index(OUTCOME_FAMILIES[o]) if o in OUTCOME_FAMILIES else -1 for o in OUTCOMES]
+    [FAMILIES.index(OUTCOME_FAMILIES[o]) if o in OUTCOME_FAMILIES else -1 for o in OUTCOMES],
+    np.int8,
 )
 
 
@@ -71,7 +72,7 @@ class Attempts:
     cell: NDArray[np.int64]
     user: NDArray[np.uint64]
     minute: NDArray[np.int64]  # within the block
-    outcome: NDArray[np.int64]  # index into OUTCOMES
+    outcome: NDArray[np.int8]  # index into OUTCOMES
 
 
 def user_rows(events: Columns, cell: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -5,7 +5,9 @@ Services ask :meth:`Entra.bearer` whether a request may pass.
 
 from __future__ import annotations
 
+import base64
 import json
+import time
 import uuid
 from urllib.parse import parse_qs
 
@@ -39,6 +41,8 @@ class Entra(Service):
         self.code = None
         self.issued = []
         self.revoked = set()
+        self.codes = {}  # scope by device code
+        self.pending, self.declined, self.refreshed = 0, False, 0
 
     def answer(self, request):
         tenant, _, rest = request.path.strip("/").partition("/")
@@ -61,9 +65,56 @@ class Entra(Service):
             return refused(self.code, form)
         if form.get("client_id") != CLIENT:
             return refused(700016, form)
+        if rest == "oauth2/v2.0/devicecode":
+            return self._code(form)
+        return self._token(tenant, form)
+
+    def _token(self, tenant, form):
+        if form.get("grant_type") == "urn:ietf:params:oauth:grant-type:device_code":
+            return self._coded(tenant, form)
+        if form.get("grant_type") == "refresh_token":
+            self.refreshed += 1
+            return Reply(document=self._person(tenant, form["scope"]))
         if form.get("client_secret") != SECRET and "client_assertion" not in form:
             return refused(7000215, form)
         return Reply(document=self.grant(tenant, form["scope"].removesuffix("/.default")))
+
+    def _code(self, form):
+        self.codes[f"device-{len(self.codes)}"] = form["scope"]
+        return Reply(
+            document={
+                "device_code": f"device-{len(self.codes) - 1}",
+                "user_code": "K7Q-PLX",
+                "verification_uri": f"{self.root}/devicelogin",
+                "expires_in": 900,
+                "interval": 0,
+                "message": "To sign in, use a web browser.",
+            }
+        )
+
+    def _coded(self, tenant, form):
+        if self.pending > 0:
+            self.pending -= 1
+            return Reply(400, {"error": "authorization_pending", "error_codes": [70016]})
+        if self.declined:
+            return Reply(400, {"error": "authorization_declined", "error_codes": [70018]})
+        return Reply(document=self._person(tenant, self.codes[form["device_code"]]))
+
+    def _person(self, tenant, scope):
+        resource = next(s for s in scope.split() if s.endswith("/.default"))
+        given = self.grant(tenant, resource.removesuffix("/.default"))
+        # What msal reads of who it was.
+        identity = {"aud": CLIENT, "sub": "person", "oid": "oid", "tid": tenant, "iss": "entra"}
+        now = int(time.time())
+        identity |= {"exp": now + 3600, "iat": now, "preferred_username": "ada@contoso.example"}
+        info = base64.urlsafe_b64encode(b'{"uid": "oid", "utid": "tid"}').decode().rstrip("=")
+        return {
+            **given,
+            "scope": scope,
+            "refresh_token": "a refresh token",
+            "id_token": jwt.encode(identity, _KEY, "HS256"),
+            "client_info": info,
+        }
 
     def grant(self, tenant, audience):
         now = int(self.clock.now().timestamp())

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
+from connectors.kafka.hidden import Hidden
+from connectors.kafka.watching import Client, Consumer, RefusedError
 from pipeline.model.errors import ConfigError, OutriderError, RetriableError
 from pipeline.runtime.kafka.refusals import fatal_reason, passing_reason
 from pipeline.runtime.kafka.remarks import remark
 from pipeline.runtime.kafka.tls import tls_options
 from pipeline.runtime.kafka.tokens import tokens
-from pipeline.runtime.kafka.watching import (
-    Client,
-    Consumer,
-    Producer,
-    RefusedError,
-    newest_refusal,
-)
-from pipeline.runtime.secret_files import Hidden
+from pipeline.runtime.kafka.watching import Gate, Producer, newest_refusal
 
 if TYPE_CHECKING:
     from pipeline.runtime.config import Kafka
@@ -32,9 +26,6 @@ MESSAGE_BYTES: Final = 8 * 2**20
 TRANSACTION_MS: Final = 15_000
 # For so long a new client looks for a broker that lets it in.
 BOOTSTRAP_MS: Final = 10_000
-
-# The client tells of each reconnection; what matters of it comes back as an exception.
-logging.getLogger("kafka").setLevel(logging.CRITICAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +145,7 @@ def _made(kind: Any, config: Kafka, options: dict[str, Any]) -> Any:
     watched: list[Client] = []
 
     def connections(**more: Any) -> Client:
-        watched.append(Client(config, **more))
+        watched.append(Client(Gate(config), **more))
         return watched[0]
 
     try:

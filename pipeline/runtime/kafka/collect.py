@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pipeline.model.clock import Clock
     from pipeline.model.contracts import AdvisoryFeed, Source
     from pipeline.runtime.config import Kafka
+    from pipeline.runtime.live.feeds import Feeds
     from pipeline.runtime.live.reading import Harvest
     from pipeline.runtime.metrics import Metrics
 
@@ -43,6 +44,7 @@ class Collector:
         unnamed: gives the tenant of records that name none.
         clock: tells when records were read, if a source does not.
         metrics: counters.
+        live: sources and feeds that are not waited for.
     """
 
     def __init__(
@@ -55,9 +57,10 @@ class Collector:
         unnamed: Callable[[], str],
         clock: Clock,
         metrics: Metrics,
+        live: Feeds | None = None,
     ) -> None:
         self._config, self._name = config, name
-        self._reading = Reading(sources, feeds, unnamed=unnamed, clock=clock)
+        self._reading = Reading(sources, feeds, unnamed=unnamed, clock=clock, live=live)
         self._topics, self._metrics = Topics(config.prefix), metrics
         self._producer: Any = None
         self._cursors: dict[str, dict[str, Any]] = {}
@@ -67,6 +70,11 @@ class Collector:
     def finished(self) -> bool:
         """Whether every source is bounded and at its end."""
         return self._reading.finished
+
+    @property
+    def problem(self) -> str | None:
+        """What is wrong with live sources, None if all work."""
+        return self._reading.problem
 
     def step(self) -> bool:
         """Read one portion of everything and send it; whether it brought anything.
@@ -109,13 +117,10 @@ class Collector:
 
     def _transact(self, records: list[dict[str, Any]]) -> None:
         self._producer.begin_transaction()
-        futures = [self._put(**r) for r in records]
+        futures = [self._producer.send(**r) for r in records]
         for future in futures:
             future.get(timeout=_SEND_SECONDS)
         self._producer.commit_transaction()
-
-    def _put(self, topic: str, **record: Any) -> Any:
-        return self._producer.send(topic, **record)
 
     def _records(
         self, harvest: Harvest, tenants: set[str], cursors: dict[str, dict[str, Any]]

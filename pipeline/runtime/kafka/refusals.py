@@ -11,18 +11,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kafka import errors as kafka_errors
 
+from connectors.kafka.trust import distrust, tls_error
 from pipeline.model.errors import AuthError, ConfigError, FatalError, OutriderError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from connectors.kafka.trust import Distrust
     from pipeline.runtime.config import Kafka
 
 PAGE: Final = "docs/kafka-security.md"
-# X509_V_ERR codes of OpenSSL, which are part of its interface.
-_UNKNOWN: Final = frozenset({2, 18, 19, 20, 21})
-_VERIFY: Final = {9: "early", 10: "expired", 62: "name", 64: "name"}
-_TRUST: Final = {
+_TRUST: Final[Mapping[Distrust, str]] = {
     "early": "the broker's certificate is not valid yet; check this machine's clock, or have the "
     "certificate made anew",
     "expired": "the broker's certificate has expired; have it renewed, or check this machine's "
@@ -97,7 +96,7 @@ def _reason(config: Kafka, error: BaseException) -> OutriderError | None:
             f"{where}: this listener of the broker wants no SASL; set kafka.security to "
             f"{'SSL' if config.tls else 'PLAINTEXT'}, or name another port"
         )
-    found = _tls_error(error)
+    found = tls_error(error)
     told = None if found is None else _tls_words(config, found)
     return None if told is None else AuthError(f"{where}: {told}")
 
@@ -158,18 +157,9 @@ def _names(argument: object) -> list[str]:
     return [name for name in found if isinstance(name, str) and _NAME.fullmatch(name)]
 
 
-def _tls_error(error: BaseException) -> ssl.SSLError | None:
-    """The client wraps it, or raises its own while handling it."""
-    for found in (error, error.__cause__, error.__context__):
-        if isinstance(found, ssl.SSLError):
-            return found
-    return None
-
-
 def _tls_words(config: Kafka, error: ssl.SSLError) -> str | None:
     if isinstance(error, ssl.SSLCertVerificationError):
-        code = error.verify_code
-        return _TRUST[_VERIFY.get(code, "unknown" if code in _UNKNOWN else "other")]
+        return _TRUST[distrust(error)]
     reason = error.reason or ""
     if "ALERT" not in reason:
         return None

@@ -1,206 +1,50 @@
-"""Clients that tell why they are kept out.
-
-kafka-python 3.0 tries a refused connection for ever and tells nobody: a wrong password shows as
-a time-out, and a consumer whose right was taken away as silence. Here each connection's end is
-looked at. A refusal is kept, and raised by whatever needs that broker next.
-"""
+"""The brokers of a run, watched: why they keep us out, and a producer that does not wait for ever."""
 
 from __future__ import annotations
 
 import time
 from contextlib import suppress
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from kafka import KafkaConsumer, KafkaProducer
-from kafka.errors import (
-    IllegalSaslStateError,
-    KafkaTimeoutError,
-    SaslAuthenticationFailedError,
-    TopicAuthorizationFailedError,
-    UnknownTopicOrPartitionError,
-)
-from kafka.net.compat import KafkaNetClient
-from kafka.net.manager import KafkaConnectionManager
-from kafka.net.selector import NetworkSelector
+from kafka import KafkaProducer
+from kafka.errors import KafkaTimeoutError
 
-from pipeline.model.errors import OutriderError
 from pipeline.runtime.kafka.refusals import fatal_reason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from connectors.kafka.watching import Connections
+    from pipeline.model.errors import OutriderError
     from pipeline.runtime.config import Kafka
 
 # The broker ends a transaction after 15 seconds by itself, and a restart of it takes as long.
 _ANSWER_SECONDS: Final = 60.0
 _LOOK_MS: Final = 200
-_METADATA_MS: Final = 10_000
 # Why this process was kept out last, by configuration: clients come and go, and what fails with
 # a time-out because of it is told of after its client is gone.
 _NEWEST: Final[dict[str, OutriderError]] = {}
 
 
-class RefusedError(SaslAuthenticationFailedError):  # type: ignore[misc] # the client has no types
-    """A broker keeps us out; of a kind that the client's own loops hand on."""
+class Gate:
+    """What the ends of connections to the brokers of ``config`` mean."""
 
-    def __init__(self, reason: OutriderError) -> None:
-        super().__init__(type(reason).__name__)
-        self.reason = reason
+    def __init__(self, config: Kafka) -> None:
+        self._config, self._key = config, config.model_dump_json()
+
+    def reason(self, error: BaseException) -> OutriderError | None:
+        """See :class:`connectors.kafka.watching.Gate`."""
+        return fatal_reason(self._config, error)
+
+    def told(self, reason: OutriderError | None) -> None:
+        """See :class:`connectors.kafka.watching.Gate`."""
+        if reason is None:
+            _NEWEST.pop(self._key, None)
+        else:
+            _NEWEST[self._key] = reason
 
 
 def newest_refusal(config: Kafka) -> OutriderError | None:
     """Why a broker of ``config`` kept us out last, None if it lets us in by now."""
     return _NEWEST.get(config.model_dump_json())
-
-
-class Client(KafkaNetClient):  # type: ignore[misc] # the client has no types
-    """The connections of a consumer, a producer or an administrator, watched.
-
-    Args:
-        config: of the broker.
-        options: of the client.
-    """
-
-    def __init__(self, config: Kafka, **options: Any) -> None:
-        net = NetworkSelector(**options)
-        self.watched = Connections(config, net, **options)
-        super().__init__(net=net, manager=self.watched, **options)
-
-    @property
-    def problem(self) -> BaseException | None:
-        """What the last connection ended with, None if it was opened."""
-        return self.watched.problem
-
-    def stop(self) -> None:
-        """End a client whose owner could not be made; its thread would go on for ever."""
-        self.close()
-        self._net.stop()
-
-
-class Connections(KafkaConnectionManager):  # type: ignore[misc] # the client has no types
-    """Connections whose ends are looked at.
-
-    Args:
-        config: of the broker.
-        net: the client's loop.
-        options: of the client.
-    """
-
-    def __init__(self, config: Kafka, net: Any, **options: Any) -> None:
-        self._config = config
-        self._key = config.model_dump_json()
-        self._refused: dict[Any, OutriderError] = {}
-        self._seen: dict[Any, Any] = {}
-        self.problem: BaseException | None = None
-        super().__init__(net, **options)
-
-    def maybe_raise_auth_failure(self, node_id: Any) -> None:
-        """Called by the client before each use of a connection."""
-        reason = self._refused.get(node_id)
-        if reason is not None:
-            raise RefusedError(reason)
-
-    def raise_refusal(self) -> None:
-        """Raise RefusedError if any broker keeps us out, or there is no token to show to them."""
-        for reason in tuple(self._refused.values()):
-            raise RefusedError(reason)
-        problem = self.problem
-        if isinstance(problem, OutriderError) and not self.least_used_connections():
-            raise RefusedError(problem)
-
-    def get_connection(self, node_id: Any, *args: Any, **options: Any) -> Any:
-        """As the client's own; the end of a new one is noted."""
-        made = super().get_connection(node_id, *args, **options)
-        if self._seen.get(node_id) is not made:
-            self._seen[node_id] = made
-            made.init_future.add_both(partial(self._opened, node_id, made))
-            made.close_future.add_errback(partial(self._closed, node_id))
-        return made
-
-    def _opened(self, node_id: Any, made: Any, _result: Any) -> None:
-        if made.init_future.succeeded():
-            self._refused.pop(node_id, None)
-            _NEWEST.pop(self._key, None)
-            self.problem = None
-        else:
-            self._ended(node_id, made.init_future.exception)
-
-    def _closed(self, node_id: Any, error: BaseException) -> None:
-        # A broker says so of a token that is renewed within a second; on the first connection
-        # it means that the listener wants no SASL at all.
-        if not isinstance(error, IllegalSaslStateError):
-            self._ended(node_id, error)
-
-    def _ended(self, node_id: Any, error: BaseException) -> None:
-        self.problem = error
-        reason = fatal_reason(self._config, error)
-        if reason is not None:
-            self._refused[node_id] = _NEWEST[self._key] = reason
-
-    async def _build_transport(self, *args: Any, **options: Any) -> Any:
-        transport = await super()._build_transport(*args, **options)
-        transport._sock_recv = _whole(transport._sock_recv)  # noqa: SLF001 # no other way in
-        return transport
-
-
-def _whole(receive: Callable[[], tuple[bytes, Any]]) -> Callable[[], tuple[bytes, Any]]:
-    """Hand on what came right before the end of a connection.
-
-    The client drops it, and with it the broker's word that a password is wrong: half of the
-    refusals were lost so. The end shows again at the next read.
-    """
-
-    def received() -> tuple[bytes, Any]:
-        data, error = receive()
-        return (data, None) if data else (data, error)
-
-    return received
-
-
-class Consumer(KafkaConsumer):  # type: ignore[misc] # the client has no types
-    """A consumer that does not mistake being kept out for having nothing to read.
-
-    Its maker sets ``watched``, the connections.
-    """
-
-    watched: Connections
-
-    def poll(self, *args: Any, **options: Any) -> Any:
-        """As the client's own.
-
-        Raises:
-            RefusedError: nothing came, and a broker keeps us out.
-            TopicAuthorizationFailedError: nothing came, and a topic is kept from us.
-        """
-        if self._coordinator.rejoining:
-            # A join that outlasts one call is forgotten by the next one, if it was begun since
-            # the topics became known or got partitions: the worker would stand still for ever.
-            self._coordinator.request_rejoin()
-        found = super().poll(*args, **options)
-        if not found:
-            self.watched.raise_refusal()
-            assigned = {place.topic for place in self.assignment()}
-            denied = assigned & self.watched.cluster.unauthorized_topics
-            if denied:
-                raise TopicAuthorizationFailedError(denied)
-        return found
-
-    def partitions_for_topic(self, topic: str) -> Any:
-        """As the client's own.
-
-        Raises:
-            TopicAuthorizationFailedError: the topic is not missing, but kept from us.
-        """
-        found = super().partitions_for_topic(topic)
-        if not found:
-            # In the list of all topics a broker leaves it out; asked by name, it says why.
-            cluster = self.watched.cluster
-            with suppress(UnknownTopicOrPartitionError):  # missing: None, as the client's own
-                self.watched.run(self.watched.wait_for, cluster.add_topic(topic), _METADATA_MS)
-            if topic in cluster.unauthorized_topics:
-                raise TopicAuthorizationFailedError(topic)
-        return found
 
 
 class Producer(KafkaProducer):  # type: ignore[misc] # the client has no types

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from pipeline.model.contracts import AdvisoryFeed, Sink, Source
     from pipeline.runtime.health import Health
     from pipeline.runtime.judging import Settings
+    from pipeline.runtime.live.feeds import Feeds
     from pipeline.runtime.live.tenant import Issue, Tenant
     from pipeline.runtime.metrics import Metrics
 
@@ -49,7 +50,6 @@ SNAPSHOT_SECONDS: Final = 900.0
 _HANDED: Final = 500
 # A destination that was down for a day takes its time; records are read in between.
 _HANDING_SECONDS: Final = 2.0
-_AGAIN_SECONDS: Final = 30.0
 _TIDY_SECONDS: Final = 60.0
 
 
@@ -87,6 +87,7 @@ class Embedded:
         clock: tells when records were read, if their source does not.
         metrics, health, log: what others see of it.
         keep_days: how long the ledger keeps documents and dead letters.
+        live: sources and feeds that are not waited for.
     """
 
     def __init__(
@@ -103,10 +104,11 @@ class Embedded:
         health: Health,
         log: FilteringBoundLogger,
         keep_days: int = 400,
+        live: Feeds | None = None,
     ) -> None:
         self._settings, self._ledger, self._keep_days = settings, ledger, keep_days
         self._sinks, self._clock = dict(sinks), clock
-        self._reading = Reading(sources, feeds, unnamed=unnamed, clock=clock)
+        self._reading = Reading(sources, feeds, unnamed=unnamed, clock=clock, live=live)
         self._metrics, self._health, self._log = metrics, health, log
         self._handing = {name: Handing(name, sink) for name, sink in sinks.items()}
         self._tidy_at = 0.0
@@ -135,6 +137,11 @@ class Embedded:
         return self._reading.finished
 
     @property
+    def done(self) -> bool:
+        """Whether there will be nothing more to do."""
+        return self.finished and not self.outstanding
+
+    @property
     def outstanding(self) -> bool:
         """Whether somebody asked for a letter again, or a destination has not taken everything."""
         ledger = self._ledger
@@ -161,6 +168,7 @@ class Embedded:
             self._start_anew()
             raise
         self._reading.keep(harvest)
+        self._health.remark = self._reading.problem
         self._count(step)
         self._deliver()
         self._tidy()
@@ -355,42 +363,3 @@ class Embedded:
             seq = self._ledger.newest()
             for name in self._engine.tenants:
                 self._store(name, seq)
-
-
-def run(
-    loop: Embedded,
-    *,
-    health: Health,
-    metrics: Metrics,
-    log: FilteringBoundLogger,
-    wait: Callable[[float], bool],
-    idle_seconds: float = 1.0,
-) -> None:
-    """Turn the loop until its sources are at their end or somebody stops it.
-
-    Args:
-        loop: to turn.
-        health: what the loop says of itself.
-        metrics: counters.
-        log: one line for each trouble.
-        wait: waits so many seconds; whether to stop.
-        idle_seconds: pause when there was nothing to do.
-    """
-    health.ready = True
-    while True:
-        pause = 0.0
-        try:
-            busy = loop.step()
-            health.problem = None
-            pause = 0.0 if busy else idle_seconds
-        except RetriableError as error:
-            metrics.failures.labels(type(error).__name__).inc()
-            log.warning("step", outcome="put off", error=str(error))
-            health.problem = str(error)
-            pause = _AGAIN_SECONDS if error.retry_after is None else error.retry_after
-        health.turn()
-        if loop.finished and not health.problem and not loop.outstanding:
-            break
-        if wait(pause):
-            break
-    loop.end()

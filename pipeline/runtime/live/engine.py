@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pipeline.model.clock import MINUTE_US, to_us
 from pipeline.runtime.live.freezing import freeze, parts_of, thaw
-from pipeline.runtime.live.messages import Kind, unpack_advisories, unpack_events
+from pipeline.runtime.live.messages import (
+    Kind,
+    unpack_advisories,
+    unpack_events,
+    unpack_notice,
+)
 from pipeline.runtime.live.tenant import GroundPart, IssuedPart, Tenant
 
 if TYPE_CHECKING:
@@ -126,6 +131,8 @@ def apply(tenant: Tenant, message: Message) -> int:
         tenant.take(events, message.read_at)
     elif message.kind is Kind.ADVISORIES:
         tenant.advise(unpack_advisories(message.body))
+    elif message.kind is Kind.FEED:
+        tenant.hear(message.tenant, unpack_notice(message.body))
     elif message.read_at is not None:
         tenant.tell_time(message.read_at)
     return rows

@@ -28,7 +28,7 @@ from pipeline.model.errors import StateError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-STATE_VERSION: Final = b"outrider.state/1\n"
+STATE_VERSION: Final = b"outrider.state/2\n"
 # Below this an array costs less inside the body than a row of its own.
 _PART_BYTES: Final = 32_768
 _OURS: Final = ("pipeline.model.", "pipeline.window.", "pipeline.correlate.", "pipeline.match.")

@@ -16,6 +16,7 @@ from pipeline.model.clock import from_us, to_us
 from pipeline.model.documents import from_json, to_json
 from pipeline.model.errors import OutriderError
 from pipeline.model.event import EVENT_SCHEMA
+from pipeline.model.feed import FeedNotice
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -33,6 +34,7 @@ class Kind(StrEnum):
     EVENTS = "events"  # an Arrow IPC stream of EVENT_SCHEMA
     CLOCK = "clock"  # nothing: everything up to its time was asked for
     ADVISORIES = "advisories"  # JSON lines of outrider.advisory/1
+    FEED = "feed"  # JSON of outrider.feed/1: how a reader of live logs does
     FINISH = "finish"  # nothing more will come of a bounded run
 
 
@@ -128,6 +130,23 @@ def unpack_advisories(body: bytes) -> list[Advisory]:
         return [from_json(Advisory, json.loads(line)) for line in body.decode().splitlines()]
     except (ValueError, KeyError, TypeError) as error:
         raise UnreadableMessageError(f"damaged advisory ({type(error).__name__})") from error
+
+
+def pack_notice(notice: FeedNotice) -> bytes:
+    """A notice as JSON."""
+    return json.dumps(to_json(notice)).encode()
+
+
+def unpack_notice(body: bytes) -> FeedNotice:
+    """The notice in JSON.
+
+    Raises:
+        UnreadableMessageError: it is none.
+    """
+    try:
+        return from_json(FeedNotice, json.loads(body))
+    except (ValueError, KeyError, TypeError) as error:
+        raise UnreadableMessageError(f"damaged notice ({type(error).__name__})") from error
 
 
 def by_tenant(table: pa.Table, unnamed: str) -> Iterator[tuple[str, pa.Table]]:

@@ -10,18 +10,18 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from pipeline.model.clock import to_us
-from pipeline.model.dead_letter import DeadLetter
 from pipeline.runtime.live.messages import Kind, Message, by_tenant, pack_advisories, pack_events
+from pipeline.runtime.live.rejects import letter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from datetime import datetime
 
     from pipeline.model.advisory import Advisory
     from pipeline.model.clock import Clock
     from pipeline.model.contracts import AdvisoryFeed, Poll, Source
-    from pipeline.model.reject import Reject
+    from pipeline.model.dead_letter import DeadLetter
+    from pipeline.runtime.live.feeds import Feeds
 
 _MINUTE: Final = timedelta(minutes=1)
 
@@ -51,6 +51,11 @@ class Harvest:
         """Tenants that a message is for."""
         return {m.tenant for m in self.messages}
 
+    def advise(self, tenants: Sequence[str], advisories: Sequence[Advisory]) -> None:
+        """Have tenants take in new versions of advisories."""
+        body = pack_advisories(advisories)
+        self.messages += [Message(t, Kind.ADVISORIES, body=body) for t in tenants]
+
     @property
     def brought(self) -> bool:
         """Whether there is anything but the time."""
@@ -61,10 +66,11 @@ class Reading:
     """Reads every source and feed once a round.
 
     Args:
-        sources: by name, the name being the key of the cursor.
+        sources: by name, the name being the key of the cursor; these are waited for.
         feeds: of advisories, by name.
         unnamed: gives the tenant of records and advisories that name none.
         clock: tells when records were read, if their source does not.
+        live: sources and feeds that are not waited for.
     """
 
     def __init__(
@@ -74,8 +80,9 @@ class Reading:
         *,
         unnamed: Callable[[], str],
         clock: Clock,
+        live: Feeds | None = None,
     ) -> None:
-        self._sources, self._feeds = dict(sources), dict(feeds)
+        self._sources, self._feeds, self._live = dict(sources), dict(feeds), live
         self._unnamed, self._clock = unnamed, clock
         self._ended: set[str] = set()
         self._told: dict[str, datetime] = {}
@@ -84,7 +91,16 @@ class Reading:
     @property
     def finished(self) -> bool:
         """Whether every source is bounded and at its end."""
-        return self._ended == set(self._sources)
+        return not self._is_live and self._ended == set(self._sources)
+
+    @property
+    def problem(self) -> str | None:
+        """What is wrong with live sources, None if all work."""
+        return None if self._live is None else self._live.problem
+
+    @property
+    def _is_live(self) -> bool:
+        return self._live is not None and self._live.any
 
     def read(
         self, cursor: Callable[[str], dict[str, Any] | None], tenants: Collection[str]
@@ -105,7 +121,7 @@ class Reading:
                 continue
             poll = source.poll(cursor(name))
             harvest.cursors[name] = dict(poll.cursor)
-            harvest.letters += [self._letter(r) for r in poll.rejects]
+            harvest.letters += [letter(r, self._clock.now()) for r in poll.rejects]
             harvest.messages += self._messages(name, poll, harvest.tenants, tenants)
             harvest.caught_up &= poll.finished or not poll.batches
             if poll.finished:
@@ -113,13 +129,21 @@ class Reading:
         known = sorted({*tenants, *harvest.tenants})
         for name, feed in self._feeds.items():
             self._ask(name, feed, cursor(name), harvest, known, tenants)
-        if self._sources and self._ended | harvest.finished == set(self._sources):
+        if self._live is not None:
+            self._live.read(harvest, cursor, tenants)
+        if (
+            self._sources
+            and not self._is_live
+            and self._ended | harvest.finished == set(self._sources)
+        ):
             harvest.messages += [Message(t, Kind.FINISH) for t in known]
         return harvest
 
     def keep(self, harvest: Harvest) -> None:
         """Take notice that a harvest is durable."""
         self._ended |= harvest.finished
+        if self._live is not None:
+            self._live.keep()
         for message in harvest.messages:
             if message.read_at is not None:
                 self._told[message.tenant] = message.read_at
@@ -162,7 +186,7 @@ class Reading:
         found = feed.changed_since(cursor)
         harvest.cursors[name] = dict(found.cursor)
         if cursor is None:
-            harvest.letters += [self._letter(r) for r in found.rejects]
+            harvest.letters += [letter(r, self._clock.now()) for r in found.rejects]
         harvest.advisories += found.advisories
         new = pack_advisories(found.advisories) if found.advisories else b""
         fresh = set(known) - set(tenants)
@@ -171,17 +195,3 @@ class Reading:
             body = every if tenant in fresh else new
             if body:
                 harvest.messages.append(Message(tenant, Kind.ADVISORIES, body=body))
-
-    def _letter(self, reject: Reject) -> DeadLetter:
-        at = [f"line {reject.line}"] if reject.line is not None else []
-        at += [f"record {reject.record}"] if reject.record is not None else []
-        at += [f"byte {reject.offset}"] if reject.offset is not None else []
-        return DeadLetter(
-            0,
-            to_us(self._clock.now()),
-            None,
-            reject.reason.value,
-            reject.detail,
-            " ".join([reject.path, *at]),
-            "record",
-        )

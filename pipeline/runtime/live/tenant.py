@@ -24,13 +24,17 @@ import pyarrow as pa
 
 from detectors.issued import IssuedFlags
 from pipeline.correlate.issued import IssuedIncidents
+from pipeline.correlate.stopped import StoppedFeeds
+from pipeline.correlate.stopped import advance as watch
 from pipeline.match.stage import advance as match
 from pipeline.match.stage import drain
 from pipeline.match.state import MatchState
 from pipeline.model.clock import from_us, to_us
 from pipeline.model.event import EVENT_SCHEMA
+from pipeline.model.feed import FeedNotice, FeedState
 from pipeline.runtime.judging import Judging
 from pipeline.runtime.live.messages import lean
+from pipeline.runtime.live.silence import silence_notice, silent_feeds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -53,6 +57,8 @@ HEAD_LAG: Final = timedelta(hours=3)
 AHEAD: Final = timedelta(days=1)
 # Before anything is closed, a stray record must not open months of silence.
 OLDEST: Final = timedelta(days=8)
+# The Activity API hands content out for seven days: what a feed missed longer will not come.
+KEPT: Final = timedelta(days=7)
 
 _DAY: Final = timedelta(days=1)
 _HOUR: Final = timedelta(hours=1)
@@ -84,6 +90,8 @@ class GroundPart:
         clock: newest moment any record speaks of.
         advisories: those not handed to the matching yet.
         too_old, too_new: records that no day could take any more, or yet.
+        name: of the tenant, once a feed of it has told how it does.
+        feeds: the newest notice of each feed.
     """
 
     ground: Judging = field(default_factory=Judging)
@@ -94,6 +102,8 @@ class GroundPart:
     advisories: list[Advisory] = field(default_factory=list)
     too_old: int = 0
     too_new: int = 0
+    name: str = ""
+    feeds: dict[str, FeedNotice] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -107,6 +117,7 @@ class IssuedPart:
     incidents: IssuedIncidents = field(default_factory=IssuedIncidents)
     matched: MatchState = field(default_factory=MatchState)
     judged_to: datetime | None = None
+    stopped: StoppedFeeds = field(default_factory=StoppedFeeds)
 
 
 @dataclass(slots=True)
@@ -152,6 +163,7 @@ class Tenant:
         self.ground = ground or GroundPart()
         self.issued = issued or IssuedPart()
         self._head: _Head | None = None
+        self._open: Judging | None = None
         self._news = True
         self._first: int | None = None
         self.completeness: dict[Source, float] = {}
@@ -178,6 +190,26 @@ class Tenant:
         """Take in new versions of advisories."""
         self.ground.advisories += advisories
         self._news = True
+
+    def hear(self, name: str, notice: FeedNotice) -> None:
+        """Take notice of how a feed does; ``name`` is the tenant's own."""
+        self.ground.name = name
+        self.ground.feeds[notice.feed] = notice
+        self._news = True
+
+    @property
+    def _reached(self) -> dict[Source, datetime]:
+        """Of sources whose feed is behind or fails, how far it came."""
+        reached: dict[Source, datetime] = {}
+        for notice in self.ground.feeds.values():
+            if notice.state is not FeedState.WORKING:
+                for source in notice.sources:
+                    reached[source] = min(notice.complete_to, reached.get(source, notice.at))
+        return reached
+
+    def _sure_to(self, clock: datetime) -> datetime:
+        """As far as the slowest feed came: its records are waited for, so long as it keeps them."""
+        return max(min([clock, *self._reached.values()]), clock - KEPT)
 
     def take(self, events: pa.Table, collected_at: datetime | None = None) -> None:
         """Take records in, of any time and in any order.
@@ -244,16 +276,22 @@ class Tenant:
             return
         if part.closed_to is None:
             first = _day(from_us(self._oldest()))
-            if part.clock < first + _DAY + GRACE:
+            if self._sure_to(part.clock) < first + _DAY + GRACE:
                 return
             part.closed_to = first
-        while part.clock >= part.closed_to + _DAY + GRACE:
+        reached = self._reached
+        while self._sure_to(part.clock) >= part.closed_to + _DAY + GRACE:
             start = part.closed_to
             for begin, end in _days(start, start + _DAY):
                 events = self._between(begin, end)
                 part.truth.add(
                     part.ground.advance(
-                        self.settings, events, start=begin, until=end, data_end=part.clock
+                        self.settings,
+                        events,
+                        start=begin,
+                        until=end,
+                        data_end=part.clock,
+                        reached=reached,
                     )
                 )
             part.closed_to = start + _DAY
@@ -286,9 +324,12 @@ class Tenant:
         if finish:
             issued.matched, last = drain(issued.matched)
             final = (*final, *last)
+        notices = {**part.feeds, **self._silences(now)}
+        issued.stopped, silent = watch(issued.stopped, part.name, notices, now)
         issued.judged_to = now
-        self._news = False
-        return Issue(tuple(flags), final)
+        # A feed that works again is told of once it has done so for a while.
+        self._news = bool(issued.stopped.told)
+        return Issue(tuple(flags), (*final, *silent))
 
     def _follow(
         self, truth: Truth, now: datetime, *, whole: bool, finish: bool
@@ -332,15 +373,28 @@ class Tenant:
             self._lead(head.judging, head.truth, start, head.to, now)
             self._head = head
         truth = Truth(list(head.truth.flags), list(head.truth.incidents))
-        self._lead(head.judging.copy(), truth, head.to, hour + _HOUR, now)
+        self._open = head.judging.copy()
+        self._lead(self._open, truth, head.to, hour + _HOUR, now)
         return truth, fresh
+
+    def _silences(self, now: datetime) -> dict[str, FeedNotice]:
+        """Of logs that are read live: how each does by its records, however well its reader is."""
+        part = self.ground
+        watched = {s for n in part.feeds.values() for s in n.sources} - set(self._reached)
+        if self._open is None or not watched:
+            return {}
+        found = silent_feeds(self._open.windows, now)
+        return {source.value: silence_notice(source, now, found.get(source)) for source in watched}
 
     def _lead(
         self, judging: Judging, truth: Truth, start: datetime, until: datetime, now: datetime
     ) -> None:
+        reached = self._reached
         for begin, end in _days(start, until):
             events = self._between(begin, end)
-            judged = judging.advance(self.settings, events, start=begin, until=end, data_end=now)
+            judged = judging.advance(
+                self.settings, events, start=begin, until=end, data_end=now, reached=reached
+            )
             truth.add(judged)
             if begin <= now <= end:
                 self._look(judged.block, now)

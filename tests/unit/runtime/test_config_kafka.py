@@ -6,6 +6,7 @@ import os
 
 import pytest
 
+from connectors.kafka.hidden import Hidden
 from pipeline.cli.main import run
 from pipeline.model.errors import ConfigError
 from pipeline.runtime.config import Kafka, load
@@ -13,7 +14,7 @@ from pipeline.runtime.config_kafka import host_of, is_loopback
 from pipeline.runtime.kafka.client import common
 from pipeline.runtime.kafka.remarks import _SAID, remark
 from pipeline.runtime.kafka.tokens import identity, tokens
-from pipeline.runtime.secret_files import Hidden, read_secret
+from pipeline.runtime.secret_files import read_secret
 
 SECRET_FILE = {"secret_file": "s"}
 FEDERATED = {"federated_token_file": "f"}

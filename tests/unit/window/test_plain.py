@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from pipeline.model.event import EVENT_SCHEMA
 from pipeline.model.vocabulary import Outcome
 from pipeline.window.ordering import order_by
-from pipeline.window.passes import mark_known
+from pipeline.window.passes import fold_hours, mark_known
+from pipeline.window.people import number_pairs
 from pipeline.window.stage import advance
 from pipeline.window.state import WindowState
 from tests.unit.window import plain
@@ -147,3 +148,35 @@ def test_a_known_identity_is_found_and_no_other(known, asked):
     found = np.zeros(len(rows), bool)
     mark_known(rows, np.array(sorted(known), np.uint64).reshape(-1, 2), found)
     assert [tuple(r) for r in rows[found].tolist()] == sorted(asked & known)
+
+
+@pytest.mark.parametrize("people", [1, 40, 5000])
+def test_pairs_of_cell_and_user_are_numbered_in_order(people):
+    """Thousands of pairs: the table of hashes doubles several times on the way."""
+    rng = np.random.default_rng(people)
+    users = rng.integers(0, 2**64, people, np.uint64)
+    cell, user = rng.integers(0, 3, 20_000), users[rng.integers(0, people, 20_000)]
+    pairs = number_pairs(cell, user)
+    told = list(zip(cell.tolist(), user.tolist(), strict=True))
+    ranked = sorted(set(told))
+    assert list(zip(pairs.cell.tolist(), pairs.user.tolist(), strict=True)) == ranked
+    assert [ranked[code] for code in pairs.code.tolist()] == told
+
+
+def test_attempts_are_folded_into_the_hours_of_pairs():
+    rng = np.random.default_rng(4)
+    pair = rng.integers(0, 9, 2_000).astype(np.int32)
+    minute = np.sort(rng.choice(np.r_[0:50, 200:300], 2_000))  # two hours have nothing
+    family = rng.choice(np.array([-1, -1, 0, 1], np.int8), 2_000)
+    ok = (family < 0) & (rng.random(2_000) < 0.8)
+    last, counts, failing = fold_hours(pair, minute, ok, family, 12, 2)
+    keys = list(zip((minute // 60).tolist(), pair.tolist(), strict=True))
+    rows = sorted(set(keys))
+    assert [keys[at] for at in last.tolist()] == rows
+    assert all(keys[at] not in keys[at + 1 :] for at in last.tolist())
+    for kind, counted in enumerate([family >= -1, ok, family == 0, family == 1]):
+        times = Counter(key for key, one in zip(keys, counted, strict=True) if one)
+        assert counts[kind].tolist() == [times[row] for row in rows]
+    assert [rows[at] for at in failing.tolist()] == [
+        key for key, kind in zip(keys, family, strict=True) if kind >= 0
+    ]

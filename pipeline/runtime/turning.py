@@ -1,4 +1,4 @@
-"""The loop that every role turns: step, wait where the world is in the way, stop when asked."""
+"""The loop that every run turns: step, wait where the world is in the way, stop when asked."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def turn(
     metrics: Metrics,
     log: FilteringBoundLogger,
 ) -> int:
-    """Turn a role's loop until it is done or somebody stops it.
+    """Turn a loop until it is done or somebody stops it.
 
     Args:
         step: one turn; whether it brought anything.
@@ -37,7 +37,7 @@ def turn(
         done: whether there will be nothing more.
         idle_seconds: pause after a turn that brought nothing.
         stopped: set when the role is to end after its step.
-        health: what the role says of itself.
+        health: what the loop says of itself.
         metrics: counters.
         log: one line for each trouble.
 
@@ -49,7 +49,7 @@ def turn(
     """
     busy_turns, begun = 0, False
     while not stopped.is_set():
-        pause = 0.0
+        over = False
         try:
             if not begun:
                 begin()
@@ -58,12 +58,13 @@ def turn(
             busy_turns += busy
             health.ready, health.problem = True, None
             pause = 0.0 if busy else idle_seconds
+            over = done()
         except RetriableError as error:
             metrics.failures.labels(type(error).__name__).inc()
             log.warning("step", outcome="put off", error=str(error))
             health.problem = str(error)
             pause = _AGAIN_SECONDS if error.retry_after is None else error.retry_after
         health.turn()
-        if done() or (pause and stopped.wait(pause)):
+        if over or (pause and stopped.wait(pause)):
             break
     return busy_turns
