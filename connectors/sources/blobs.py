@@ -52,6 +52,7 @@ _MOST_REQUESTS: Final = 40
 # The last record, mostly, with its ids and times: in a blob that was replaced it is another one.
 _MARK_BYTES: Final = 4096
 _AGAIN_SECONDS: Final = 30.0
+_CLOCKS_APART: Final = timedelta(minutes=5)
 
 
 class _Due(NamedTuple):
@@ -125,6 +126,13 @@ class Blobs:
         now = self._clock.now() + self._http.skew
         haul = _Haul()
         listed = {name: self._survey(api, position, name, now, haul) for name in self._containers}
+        if abs(self._clock.now() + self._http.skew - now) > _CLOCKS_APART:
+            # Hours that are not over would count as read. By now we know the service's time.
+            raise RetriableError(
+                f"{api.where}: this machine's clock is wrong or was set; it starts again by the "
+                "time of the service",
+                retry_after=0,
+            )
         self._read(api, position, listed, haul, until)
         moments = []
         for name, found in listed.items():

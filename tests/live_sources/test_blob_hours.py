@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+
+import pytest
 
 from pipeline.model.clock import ManualClock
+from pipeline.model.errors import RetriableError
 from tests.live_sources.storage_account import (
     HOUR,
     MINUTE,
@@ -17,6 +20,7 @@ from tests.live_sources.storage_account import (
     everything,
     lines,
     reader,
+    refusal,
 )
 from tests.services import diagnostics as d
 
@@ -97,6 +101,25 @@ def test_the_service_tells_the_time():
         polls = [source.poll(None)]
         polls.append(source.poll(again(polls[-1].cursor)))
         assert d.numbers_of(polls) == [1], "our clock is still at the day before"
+
+
+@pytest.mark.parametrize("ahead", [timedelta(days=2), timedelta(days=-2)])
+def test_a_clock_that_is_days_off_loses_nothing(ahead):
+    with account() as world:
+        ours = ManualClock(START + ahead)
+        source = reader(world)
+        source._clock = source._http._clock = ours
+        world.storage.append(SIGNINS, START, lines(1))
+        assert "this machine's clock is wrong or was set" in refusal(RetriableError, source)
+        first = source.poll(None)
+        world.storage.append(SIGNINS, START, lines(2))
+        second = source.poll(again(first.cursor))
+        ours.advance(-ahead)  # set right
+        world.storage.append(SIGNINS, START, lines(3))
+        assert "clock is wrong or was set" in refusal(RetriableError, source, second.cursor)
+        third = source.poll(second.cursor)
+        assert d.numbers_of([first, second, third]) == [1, 2, 3]
+        assert {p.complete_to for p in (first, second, third)} == {START}
 
 
 def test_blobs_of_other_names_are_left_alone():

@@ -76,6 +76,16 @@ def test_a_partition_that_is_added_is_read_from_its_start(namespace, hub, reader
     assert polls[-1].cursor["partitions"][f"{hub}/2"]["next"] == 1
 
 
+def test_nothing_is_asked_that_event_hubs_does_not_know_and_no_hub_is_made(namespace, hub, reader):
+    namespace.send(hub, [d.page([1])])
+    reader(hub).poll(None)
+    fetch, offsets, metadata, handshake, versions, authenticate = 1, 2, 3, 17, 18, 36
+    wanted = {fetch, offsets, metadata, handshake, versions, authenticate}
+    assert set(namespace.door.asked) == wanted, "no group is joined and nothing is committed"
+    assert namespace.door.asked[versions] <= 3
+    assert not namespace.door.made
+
+
 def test_a_broker_that_is_restarted_loses_nothing(tmp_path, reader):
     own = Namespace(tmp_path)
     own.start()

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from connectors.http.client import HttpClient
+from connectors.http.client import HttpClient, RefusedError
 from connectors.sources.directory_audits import LISTING
 from connectors.sources.graph_cursor import Place
 from connectors.sources.graph_errors import PERMISSIONS, Refused
@@ -196,6 +196,13 @@ def test_each_refusal_has_its_own_message_with_the_remedy(name):
         assert found.refusal.kind is kind
         assert found.refusal.permissions == permissions
         assert found.refusal.message == str(told)
+
+
+@pytest.mark.parametrize("status", [400, 404, 410])
+def test_whatever_a_link_is_refused_with_is_told_as_a_link_that_is_good_no_more(status):
+    link = RefusedError("", status=status, code="UnknownError", text="Never seen")
+    assert signins("beta").refusal(link, first_page=False).kind is Refused.PAGE
+    assert signins("beta").refusal(link).kind is not Refused.PAGE
 
 
 def test_no_two_refusals_have_the_same_message():

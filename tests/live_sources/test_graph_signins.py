@@ -194,11 +194,12 @@ def test_an_unusable_record_is_set_aside_once_and_named_by_its_place_only():
         record["createdDateTime"] = stamp = "2026-03-19T08:00:00Z"
         world.graph.add("signIns", {**record, "status": None, "userId": None})
         world.graph.add("signIns", {**record, "id": None})
+        world.graph.add("signIns", {**record, "id": None, "appId": v.guid(8)})
         world.graph.add("signIns", signed_in(3, START))
         kept = world.graph._kept["signIns"]
         kept[0].record["createdDateTime"] = f"yesterday, says {v.USER}"
         collector = Collector(world, world.signins).run(START + 3 * HOUR, every=2 * MINUTE)
-        assert sum(p.received for p in collector.polls) == 3
+        assert sum(p.received for p in collector.polls) == 4
         rejects = [r for p in collector.polls for r in p.rejects]
         assert len(rejects) == 1
         assert rejects[0].path.startswith("graph_signins 2026-03-19T0")

@@ -90,12 +90,16 @@ def test_what_is_old_enough_when_it_is_first_read_is_read_once():
 
 
 def test_a_window_with_too_many_pages_is_split_until_it_fits():
-    with tenant(page=20) as world:
+    with tenant(page=20, limit=None) as world:
+        world.budget = None
         for number in range(600):
             world.graph.add("signIns", signed_in(number, START + number * timedelta(seconds=0.5)))
         world.clock.advance(2 * HOUR)
         collector = Collector(world, lambda: world.signins(lookback=3 * HOUR))
-        collector.run(START + 150 * MINUTE)
+        while not collector.polls or collector.polls[-1].complete_to < START + HOUR:
+            world.clock.advance(max(collector.poll(), timedelta(milliseconds=200)))
+        # 30 pages if every window were full and none too long.
+        assert len(world.graph.requests) < 100
         assert max(listed(world.graph.requests)) <= 3
         assert sorted(collector.names) == sorted({(v_id(n), v.CODES[n % 7]) for n in range(600)})
 
@@ -205,6 +209,7 @@ def test_a_clock_that_is_ahead_is_corrected_by_the_first_answer():
         poll = world.signins().poll(start)
         assert poll.complete_to == START - TRAIL
         assert poll.cursor["at"][1] == stamped(START - 12 * MINUTE)
+        assert len(world.graph.requests) == 1
 
 
 def test_a_clock_that_was_set_back_by_hours_is_told():
@@ -480,6 +485,13 @@ def test_a_cursor_with_another_number_of_readings_is_taken_over():
             world.clock.advance(MINUTE)
             poll = world.signins().poll(collector.cursor | {"at": at})
             assert len(poll.cursor["at"]) == 3
+
+
+def test_a_window_is_shorter_where_the_budget_leaves_fewer_requests_than_it_may_need():
+    place, ages = Place([START] * 3), (TRAIL, HOUR, 2 * HOUR)
+    now = START + DAY
+    lengths = [place.next(now, ages, pages).length for pages in (0, 1, 2, 3)]
+    assert lengths == [10 * MINUTE, 4 * MINUTE, 7 * MINUTE, 10 * MINUTE]
 
 
 def test_stretches_that_are_missing_are_joined_and_cut():
