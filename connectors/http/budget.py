@@ -7,7 +7,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
-from pipeline.model.errors import ThrottledError
+from pipeline.model.errors import PacedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,20 +46,20 @@ class Budget:
         """Use one request up.
 
         Raises:
-            ThrottledError: none is left, or the service asked for a pause; ``retry_after``
-                tells how many seconds are to go.
+            PacedError: none is left, or the service asked for a pause; ``retry_after`` tells how
+                many seconds are to go.
         """
         with self._lock:
             now = self._monotonic()
             if now < self._held_until:
-                raise ThrottledError(
+                raise PacedError(
                     f"{self._what}: the service asked for a pause",
                     retry_after=self._held_until - now,
                 )
             while self._asked and self._asked[0] <= now - self._seconds:
                 self._asked.popleft()
             if len(self._asked) >= self._requests:
-                raise ThrottledError(
+                raise PacedError(
                     f"{self._what}: {self._requests} requests in {self._seconds:g} s are used up",
                     retry_after=self._asked[0] + self._seconds - now,
                 )

@@ -6,18 +6,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from connectors.sources.blob_api import BlobApi, BlobGoneError, BlobShrunkError
+from connectors.sources.blob_api import BlobGoneError, BlobShrunkError
 from connectors.sources.blob_folders import stems
-from connectors.sources.blob_names import DAY, day_prefix, floor_day
-from pipeline.model.clock import SystemClock
+from connectors.sources.blob_names import DAY, day_prefix, floor_day, hour_of
 from pipeline.model.errors import OutriderError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from connectors.http.client import HttpClient
-    from pipeline.model.clock import Clock
+    from connectors.sources.blob_api import BlobApi
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,22 +35,16 @@ class ContainerLook:
 
 
 def look_at_containers(
-    http: HttpClient,
-    containers: Sequence[str],
-    *,
-    by_signature: bool = False,
-    clock: Clock | None = None,
+    api: BlobApi, containers: Sequence[str], now: datetime
 ) -> list[ContainerLook]:
     """Try the containers one by one: list them, and read a byte of the newest blob.
 
     Args:
-        http: client of the account.
+        api: of the account.
         containers: to look at.
-        by_signature: whether a shared access signature goes with each request.
-        clock: tells what today is.
+        now: tells what today is.
     """
-    api = BlobApi(http, by_signature=by_signature)
-    today = floor_day((clock or SystemClock()).now() + http.skew)
+    today = floor_day(now)
     return [_look(api, container, today) for container in containers]
 
 
@@ -63,7 +55,7 @@ def _look(api: BlobApi, container: str, today: datetime) -> ContainerLook:
             for stem in stems(api, container)
             for day in (today - DAY, today)
             for blob in api.find(container, day_prefix(stem, day)).blobs
-            if blob.changed is not None and blob.size
+            if blob.changed is not None and blob.size and hour_of(blob.name) is not None
         ]
         if not blobs:
             return ContainerLook(container)

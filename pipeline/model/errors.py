@@ -37,6 +37,10 @@ class ThrottledError(RetriableError):
     """The other side asked for fewer requests."""
 
 
+class PacedError(ThrottledError):
+    """We keep to the other side's limit by ourselves: no trouble, only not yet."""
+
+
 class FatalError(OutriderError):
     """Trying again cannot help; a person has to act."""
 

@@ -102,10 +102,6 @@ class EventHubs(Section):
         description="Hubs to read.",
         examples=[["insights-logs-signinlogs", "insights-logs-noninteractiveusersigninlogs"]],
     )
-    group: Name = Field(
-        default="outrider",
-        description="Consumer group, one of its own: sharing one steals its records.",
-    )
     connection_string_file: Path | None = Field(
         default=None,
         description="File with a connection string that may listen; or set "

@@ -11,7 +11,7 @@ import structlog
 from connectors.advisories.issue import read_issue
 from pipeline.model.clock import ManualClock
 from pipeline.model.contracts import AdvisoryPoll, Missing, Poll
-from pipeline.model.errors import AuthError, RetriableError, ThrottledError
+from pipeline.model.errors import AuthError, PacedError, RetriableError, ThrottledError
 from pipeline.model.feed import FeedState
 from pipeline.model.vocabulary import Source
 from pipeline.runtime.live.background import Live
@@ -279,3 +279,23 @@ def test_before_its_first_answer_nobody_says_that_a_source_is_well():
     log.trouble, log.complete_to = None, NOON - timedelta(days=7)
     (notice,) = run.notices(run.read(after=MINUTE))
     assert notice.state is FeedState.BEHIND
+
+
+def test_on_its_way_to_the_present_a_source_does_not_rest_where_it_was_quiet():
+    log = Log(hours=())
+    log.complete_to = NOON - timedelta(days=1)
+    run = Run(live(log, idle_seconds=30.0))
+    for _ in range(4):
+        run.read(after=timedelta(seconds=1))
+    assert len(log.asked) == 4
+
+
+def test_to_keep_to_a_limit_by_oneself_is_no_trouble():
+    log = Log(hours=())
+    run = Run(live(log))
+    run.read()
+    log.trouble = PacedError("5 requests in 10 s are used up", retry_after=6)
+    for _ in range(10):
+        assert not run.notices(run.read(after=MINUTE))
+    assert run.feeds._sources[0].standing.errors == 0
+    assert len(log.asked) == 11

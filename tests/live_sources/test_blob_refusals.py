@@ -5,6 +5,7 @@ from __future__ import annotations
 import jwt
 import pytest
 
+from connectors.sources.blob_api import BlobApi
 from connectors.sources.blob_look import look_at_containers
 from connectors.sources.blobs import Blobs
 from pipeline.model.errors import (
@@ -196,15 +197,16 @@ def test_each_container_is_looked_at_by_itself():
         world.clock.advance(-90 * MINUTE)
         world.storage.append(SIGNINS, world.clock.now(), lines(1))
         world.clock.advance(90 * MINUTE)
-        looks = look_at_containers(client(world), [SIGNINS, QUIET, AUDITS], clock=world.clock)
+        api = BlobApi(client(world), by_signature=False)
+        looks = look_at_containers(api, [SIGNINS, QUIET, AUDITS], START)
         assert (looks[0].problem, looks[0].newest) == (None, START - 90 * MINUTE)
         assert (looks[1].problem, looks[1].newest) == (None, None)
         assert isinstance(looks[2].problem, FatalError)
         get = world.storage.get
         world.storage.get = lambda *_: error(403, "AuthorizationPermissionMismatch")
-        (look,) = look_at_containers(client(world), [SIGNINS], clock=world.clock)
+        (look,) = look_at_containers(api, [SIGNINS], START)
         assert "Storage Blob Data Reader" in str(look.problem)
         world.storage.get = lambda *_: error(404, "BlobNotFound")
-        (look,) = look_at_containers(client(world), [SIGNINS], clock=world.clock)
+        (look,) = look_at_containers(api, [SIGNINS], START)
         assert look.problem is None
         world.storage.get = get

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from pipeline.model.clock import SystemClock
 from pipeline.model.contracts import Missing, Poll
-from pipeline.model.errors import OutriderError, RetriableError
+from pipeline.model.errors import OutriderError, PacedError, RetriableError
 from pipeline.model.feed import FeedNotice, FeedState
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 Told = TypeVar("Told", Poll, "AdvisoryPoll")
 
 _AGAIN_SECONDS: Final = 30.0
+_BEHIND_SECONDS: Final = 1.0
 # What a person has to mend is looked at again now and then: they may have.
 _MENDED_SECONDS: Final = 300.0
 # A service that throttles, or is restarted, answers again within this; nobody need know.
@@ -130,24 +131,18 @@ class Background(Generic[Told]):
 
         It is not asked more often than it wants to be.
         """
-        if self._task is None:
-            if self._monotonic() < self._again_at:
-                return None
+        if self._task is None and self._monotonic() >= self._again_at:
             self._task = _Task(cursor, self._submit(cursor))
-        if not self._task.future.done():
+        task = self._task
+        if task is None or not task.future.done():
             return None
-        task, self._task = self._task, None
+        self._task, error = None, task.future.exception()
         if task.cursor != cursor:
-            task.future.exception()  # whatever it was, it is told again
-            return None
-        try:
-            told = task.future.result()
-        except OutriderError as error:
+            return None  # it is told again
+        if error is not None:
             self._fail(error, task)
             return None
-        except Exception as error:  # noqa: BLE001 # one source must not stop the others
-            self._fail(error, task)
-            return None
+        told = task.future.result()
         self._work(told, task)
         return told
 
@@ -161,7 +156,10 @@ class Background(Generic[Told]):
             future.set_exception(error)
         return future
 
-    def _fail(self, error: Exception, task: _Task[Told]) -> None:
+    def _fail(self, error: BaseException, task: _Task[Told]) -> None:
+        if isinstance(error, PacedError):
+            self._again_at = self._monotonic() + (error.retry_after or 0.0)
+            return
         standing = self.standing
         standing.errors += 1
         if isinstance(error, RetriableError):
@@ -198,7 +196,11 @@ class Background(Generic[Told]):
             standing.missing = tuple(told.missing)
             if told.complete_to is not None:
                 standing.complete_to = told.complete_to
-        self._again_at = self._monotonic() + (0.0 if more else self.live.idle_seconds)
+        pause = 0.0 if more else self.live.idle_seconds
+        if self.notice().state is FeedState.BEHIND:
+            # A quiet stretch on the way to the present is no reason to rest.
+            pause = min(pause, _BEHIND_SECONDS)
+        self._again_at = self._monotonic() + pause
         if more or mended:
             self._log.info(
                 "source",

@@ -178,7 +178,7 @@ class Wiring:
             login,
             self._settings,
             hubs=hubs.hubs,
-            ca_file=hubs.ca_file,
+            ca_file=hubs.ca_file or microsoft.ca_file,
             clock=self._clock,
         )
 
