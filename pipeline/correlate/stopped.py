@@ -63,9 +63,7 @@ def advance(
     well = state.well | {f for f, n in notices.items() if n.state is FeedState.WORKING}
     for feed, notice in sorted(notices.items()):
         before = told.get(feed)
-        if notice.state is FeedState.BEHIND and feed not in well:
-            continue
-        made = _revision(before, tenant, notice, now)
+        made = _revision(before, tenant, notice, now, reading_first=feed not in well)
         if made is None:
             continue
         issued.append(made)
@@ -77,12 +75,22 @@ def advance(
 
 
 def _revision(
-    before: Incident | None, tenant: str, notice: FeedNotice, now: datetime
+    before: Incident | None,
+    tenant: str,
+    notice: FeedNotice,
+    now: datetime,
+    *,
+    reading_first: bool,
 ) -> Incident | None:
     late = max(now, notice.at) - notice.complete_to
     stopped = notice.state is not FeedState.WORKING
     if before is None:
-        due = stopped and late >= timedelta(seconds=notice.alarm_seconds)
+        # How far its first reading still is behind says nothing; for how long it fails does.
+        behind = late
+        if reading_first:
+            failing = notice.state is FeedState.FAILING
+            behind = max(now, notice.at) - notice.since if failing else timedelta(0)
+        due = stopped and behind >= timedelta(seconds=notice.alarm_seconds)
         return _opened(tenant, notice, now) if due else None
     if not stopped:
         return _resolved(before, notice, now) if now - notice.since >= _STEADY else None

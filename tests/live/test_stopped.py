@@ -179,3 +179,22 @@ def test_the_very_first_reading_may_take_its_time_and_a_later_one_may_not(learne
     run.judge(20 * MINUTE, FeedState.WORKING)
     (incident,) = behind(30 * MINUTE)
     assert "behind with graph_signins" in incident.headline
+
+
+def test_a_first_reading_that_fails_for_a_moment_is_no_alarm_and_one_that_fails_on_is(learned):
+    run = Stopped(learned)
+    began = run.at
+
+    def failing(after):
+        now = began + after
+        sources = (Source.ENTRA_SIGNIN_NONINTERACTIVE,)
+        reached = began - 20 * HOUR
+        run.tenant.hear(
+            "t", FeedNotice(FEED, sources, FeedState.FAILING, now, reached, began, 1800, PROBLEM)
+        )
+        run.tenant.tell_time(now)
+        return run.tenant.judge().incidents
+
+    assert not failing(4 * MINUTE)
+    (incident,) = failing(30 * MINUTE)
+    assert PROBLEM in incident.headline
