@@ -95,6 +95,9 @@ class Trial:
             config = self.write_config()
             print(f"configuration {config}\nstate         {state}\n", flush=True)
             subprocess.run([*OUTRIDER, "check", "--config", config, "--state", state], check=False)
+            print(
+                "\nEight days of records are read within the limits of Graph: some three minutes.\n"
+            )
             command = [*OUTRIDER, "run", "--config", config, "--state", state]
             running = subprocess.Popen(command, stderr=(self.folder / "log").open("ab"))
             stack.callback(running.wait)
@@ -129,7 +132,7 @@ class Trial:
             f'authority = "{self.entra.root}"\ngraph_address = "{self.graph.root}"\n'
             f'activity_address = "{self.activity.root}"\n'
             f"ca_file = {json.dumps(str(self.folder / 'ca.pem'))}\n"
-            "[collect.graph_signins]\nenabled = true\nlookback_hours = 240\n"
+            "[collect.graph_signins]\nenabled = true\nlookback_hours = 192\n"
             "[collect.directory_audits]\nenabled = true\n[collect.activity]\nenabled = true\n"
             "[collect.service_health]\nenabled = true\n",
             encoding="utf-8",
