@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from kafka.errors import KafkaError
 
 from pipeline.model.documents import to_line
+from pipeline.model.errors import ConfigError
 from pipeline.runtime.kafka.client import Topics, producer, unreachable
 from pipeline.runtime.kafka.letters import record_of
 from pipeline.runtime.kafka.stored import read_cursors
@@ -37,14 +38,17 @@ class Collector:
 
     Args:
         config: of the broker.
-        name: the key of its cursors and of its transactions; a second collector of the same
-            name shuts the first one out.
+        name: begins the keys of its cursors and of its transactions; a second collector of the
+            same name shuts the first one out.
         sources: by name.
         feeds: of advisories, by name.
         unnamed: gives the tenant of records that name none.
         clock: tells when records were read, if a source does not.
         metrics: counters.
         live: sources and feeds that are not waited for.
+
+    Raises:
+        ConfigError: the name holds a slash, which ends it in these keys.
     """
 
     def __init__(
@@ -59,6 +63,8 @@ class Collector:
         metrics: Metrics,
         live: Feeds | None = None,
     ) -> None:
+        if "/" in name:
+            raise ConfigError(f"--name {name}: write it without a slash")
         self._config, self._name = config, name
         self._reading = Reading(sources, feeds, unnamed=unnamed, clock=clock, live=live)
         self._topics, self._metrics = Topics(config.prefix), metrics
@@ -97,23 +103,26 @@ class Collector:
         # First the producer: it shuts out whoever still writes under this name.
         self._producer = producer(self._config, f"{self._config.prefix}-collect-{self._name}")
         self._cursors, self._tenants = {}, set()
-        held = read_cursors(self._config).get(self._name)
-        if held is not None:
-            told = json.loads(held)
-            self._cursors, self._tenants = told["cursors"], set(told["tenants"])
+        kept = read_cursors(self._config)
+        self._tenants = set(json.loads(kept.get(self._name, b"[]")))
+        mine = f"{self._name}/"
+        self._cursors = {
+            key.removeprefix(mine): json.loads(held)
+            for key, held in kept.items()
+            if key.startswith(mine)
+        }
 
     def _send(self, harvest: Harvest, moved: Mapping[str, dict[str, Any]]) -> None:
         """All of a harvest, in one transaction."""
         tenants = self._tenants | harvest.tenants
-        cursors = self._cursors | dict(moved)
         try:
             with span("send") as work:
                 work["messages"] = len(harvest.messages)
-                self._transact(self._records(harvest, tenants, cursors))
+                self._transact(self._records(harvest, tenants, moved))
         except KafkaError as error:
             self.close()
             raise unreachable(self._config, error) from error
-        self._cursors, self._tenants = cursors, tenants
+        self._cursors, self._tenants = self._cursors | dict(moved), tenants
 
     def _transact(self, records: list[dict[str, Any]]) -> None:
         self._producer.begin_transaction()
@@ -123,7 +132,7 @@ class Collector:
         self._producer.commit_transaction()
 
     def _records(
-        self, harvest: Harvest, tenants: set[str], cursors: dict[str, dict[str, Any]]
+        self, harvest: Harvest, tenants: set[str], moved: Mapping[str, dict[str, Any]]
     ) -> list[dict[str, Any]]:
         records: list[dict[str, Any]] = [
             {
@@ -143,14 +152,18 @@ class Collector:
             for a in harvest.advisories
         ]
         records += [{"topic": self._topics.dead, **record_of(m)} for m in harvest.letters]
-        told = {"cursors": cursors, "tenants": sorted(tenants)}
-        records.append(
+        # One record for each: the sources of many tenants have cursors of 350 kB each.
+        kept: dict[str, Any] = {f"{self._name}/{name}": cursor for name, cursor in moved.items()}
+        if tenants != self._tenants:
+            kept[self._name] = sorted(tenants)
+        records += [
             {
                 "topic": self._topics.cursors,
-                "key": self._name.encode(),
-                "value": json.dumps(told).encode(),
+                "key": key.encode(),
+                "value": json.dumps(value).encode(),
             }
-        )
+            for key, value in kept.items()
+        ]
         return records
 
     def _count(self, harvest: Harvest) -> None:

@@ -2,7 +2,8 @@
 
 Keys of the state topic are ``tenant NUL what``: ``ground`` (the offset it stands at, then the
 body), ``issued``, or ``part/<hash>``. The key without a tenant, ``NUL mark``, makes every
-transaction show in the partition it is about. Keys of the cursors are names of collectors.
+transaction show in the partition it is about. Keys of the cursors are names of collectors, and
+of their sources after a slash.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ def read_back(config: Kafka, partitions: Collection[int]) -> dict[int, dict[str,
 
 
 def read_cursors(config: Kafka) -> dict[str, bytes]:
-    """What collectors have written down, by their name.
+    """What collectors have written down: tenants by their name, cursors by NAME/SOURCE.
 
     Raises:
         RetriableError: as for :func:`read_back`.
