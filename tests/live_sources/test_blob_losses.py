@@ -10,6 +10,7 @@ import pytest
 from connectors.http.budget import Budget
 from connectors.sources import blobs as source_module
 from pipeline.model.errors import (
+    PacedError,
     RetriableError,
     ThrottledError,
 )
@@ -174,7 +175,7 @@ def test_an_account_that_is_asked_too_often_is_left_alone_for_a_while():
         assert "asked too often" in refusal(ThrottledError, source)
         world.storage.broken = None
         before = len(world.storage.requests)
-        assert "asked for a pause" in refusal(ThrottledError, source)
+        assert "asked for a pause" in refusal(PacedError, source)
         assert len(world.storage.requests) == before
 
 
