@@ -1,5 +1,7 @@
 """Documents appended to files: ``flags.ndjson`` and ``incidents.ndjson`` in a folder.
 
+Another form goes beside them into files of its own, so that what reads these two goes on.
+
 Several processes may share the folder: each locks a file while it appends, and reads first what
 the others have appended. So each (id, revision) is in the files once, in the order of its
 partition, whoever was killed in between. Folders know nothing of each other.
@@ -9,10 +11,11 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import json
 import os
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
+from connectors.sinks.encoders.encoder import key_of, kind_of
+from connectors.sinks.encoders.plain import JSON
 from pipeline.model.contracts import Delivery
 from pipeline.model.errors import FatalError, RetriableError
 
@@ -20,7 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-_ID: Final = {"flag_id": "flags.ndjson", "incident_id": "incidents.ndjson"}
+    from connectors.sinks.encoders.encoder import Encoder
+
 # A delivery that was cut off is handed in again whole: some hundred documents.
 _LOOK_BACK: Final = 16 * 2**20
 # Keys kept in mind, some 200 bytes each: far more than 16 MiB of documents.
@@ -39,11 +43,13 @@ class NdjsonSink:
 
     Args:
         folder: made if it is missing.
+        form: written beside plain JSON, from when it is first asked for; plain JSON always is.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, form: Encoder = JSON) -> None:
         self._folder = folder
-        self._files = {name: _File(folder / name) for name in _ID.values()}
+        self._forms = [JSON] if form is JSON else [JSON, form]
+        self._files: dict[str, _File] = {}
 
     def deliver(self, documents: Sequence[Mapping[str, Any]]) -> Delivery:
         """Append the documents that the files do not hold yet, and wait for the disk.
@@ -54,13 +60,13 @@ class NdjsonSink:
         """
         wanted: dict[str, dict[tuple[str, int], Mapping[str, Any]]] = {}
         for document in documents:
-            name, key = _key(document)
-            wanted.setdefault(name, {})[key] = document
+            wanted.setdefault(f"{kind_of(document)}s", {})[key_of(document)] = document
         accepted: list[tuple[str, int]] = []
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             for name, new in wanted.items():
-                if not self._files[name].append(new):
+                # Accepted is what every form holds: the rest is handed in again, told once.
+                if not all(self._file(name, form).append(new) for form in self._forms):
                     return Delivery(accepted, retry_after=_LOCKED_SECONDS)
                 accepted += new
         except OSError as error:
@@ -70,12 +76,19 @@ class NdjsonSink:
             raise RetriableError(f"{where}; free some space", retry_after=10.0) from error
         return Delivery(accepted)
 
+    def _file(self, name: str, form: Encoder) -> _File:
+        name += form.suffix
+        if name not in self._files:
+            self._files[name] = _File(self._folder / name, form)
+        return self._files[name]
+
 
 class _File:
     """One file, and what is known of its end."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, form: Encoder) -> None:
         self._path = path
+        self._form = form
         self._known: dict[tuple[str, int], None] = {}
         self._inode = 0
         self._end: int | None = None
@@ -89,7 +102,7 @@ class _File:
                 return False
             self._catch_up(file)
             lines = [
-                json.dumps(document, ensure_ascii=False) + "\n"
+                self._form.line(document) + "\n"
                 for key, document in documents.items()
                 if key not in self._known
             ]
@@ -119,7 +132,7 @@ class _File:
             file.truncate(self._end + whole)
         for line in data[:whole].split(b"\n"):
             try:
-                self._known[_key(json.loads(line))[1]] = None
+                self._known[self._form.key(line.decode())] = None
             except (ValueError, TypeError, KeyError):
                 continue  # the rest of a line before the part that is looked at, or not ours
 
@@ -131,10 +144,3 @@ def _keep_name(folder: Path) -> None:
         os.fsync(number)
     finally:
         os.close(number)
-
-
-def _key(document: Mapping[str, Any]) -> tuple[str, tuple[str, int]]:
-    for field, name in _ID.items():
-        if field in document:
-            return name, (str(document[field]), int(document["revision"]))
-    raise ValueError("neither a flag nor an incident")

@@ -9,6 +9,7 @@ from typing import Annotated, Final
 
 import typer
 
+from connectors.sinks.encoders.forms import FORMS
 from connectors.sinks.ndjson import NdjsonSink
 from pipeline.cli.kafka import ConfigOption, ListenOption  # noqa: TC001 # Typer reads them
 from pipeline.cli.logs import start_logging
@@ -51,7 +52,7 @@ def deliver(
     worker = Deliverer(
         settings.kafka,
         SINK,
-        NdjsonSink(out),
+        NdjsonSink(out, FORMS[settings.deliver.files_format]),
         name or socket.gethostname(),
         clock=SystemClock(),
         metrics=metrics,

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from connectors.advisories.files import FileAdvisoryFeed
+from connectors.sinks.encoders.forms import FORMS
 from connectors.sinks.ndjson import NdjsonSink
 from pipeline.cli.logs import start_logging
 from pipeline.cli.output import print_text
@@ -81,7 +82,7 @@ def run(
             Settings.of(settings, trace_hours=0),
             ledger,
             files.sources,
-            {"ndjson": NdjsonSink(state)},
+            {"ndjson": NdjsonSink(state, FORMS[settings.deliver.files_format])},
             feeds={"advisories": FileAdvisoryFeed(advisories)} if advisories else {},
             unnamed=files.unnamed,
             clock=SystemClock(),

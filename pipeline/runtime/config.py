@@ -21,6 +21,7 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from pipeline.model.errors import ConfigError
 from pipeline.runtime.config_collect import Collect
+from pipeline.runtime.config_deliver import Deliver
 from pipeline.runtime.config_errors import explain
 from pipeline.runtime.config_kafka import Kafka
 from pipeline.runtime.config_microsoft import Microsoft
@@ -32,8 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = [
-    "ENV_PREFIX", "Backfill", "Collect", "Config", "Detection", "Kafka", "LedgerSettings", "Microsoft", "Privacy",
-    "Serve", "SourceSettings", "Sources", "Tenant", "load",
+    "ENV_PREFIX", "Backfill", "Collect", "Config", "Deliver", "Detection", "Kafka", "LedgerSettings", "Microsoft",
+    "Privacy", "Serve", "SourceSettings", "Sources", "Tenant", "load",
 ]  # fmt: skip
 
 ENV_PREFIX: Final = "OUTRIDER_"
@@ -183,6 +184,7 @@ class Config(_Section):
     backfill: Backfill = Field(default_factory=Backfill)
     ledger: LedgerSettings = Field(default_factory=LedgerSettings)
     kafka: Kafka = Field(default_factory=Kafka)
+    deliver: Deliver = Field(default_factory=Deliver)
     serve: Serve = Field(default_factory=Serve)
 
     @model_validator(mode="after")

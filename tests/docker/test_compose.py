@@ -70,7 +70,6 @@ BROKEN = {
     "waiting for no health": (("prometheus", "healthcheck"), {"disable": True}, "tells none"),
     "an unknown option": (("detect", "command"), ["detect", "--nme=x"], "No such option"),
     "an unknown command": (("detect", "command"), ["detct"], "No such command"),
-    "a missing argument": (("collect", "command"), ["collect", "--follow"], "Missing argument"),
     "another port": (("detect", "command", 1), "--listen=0.0.0.0:80", "port 9464 is asked"),
     "loopback only": (("detect", "command", 1), "--listen=127.0.0.1:9464", "port 9464 is asked"),
     "a writable root": (("detect", "read_only"), False, "root file system"),

@@ -34,7 +34,7 @@ from pipeline.window.arrival import DECLARED
 
 # The long version is a month of five tenants; the short one keeps every step of it.
 LONG = bool(os.environ.get("OUTRIDER_TEST_LONG"))
-SIZE = {"tenants": 5, "users": 60, "weeks": 4} if LONG else {"tenants": 2, "users": 30, "weeks": 3}
+SIZE = {"tenants": 5, "users": 60, "weeks": 4} if LONG else {"tenants": 2, "users": 30, "weeks": 2}
 ROOT = Path(__file__).parents[2]
 KEY = "a key for tests, sixteen bytes and more"
 OUTRIDER = [sys.executable, "-c", "from pipeline.cli.main import run; run()"]

@@ -18,7 +18,7 @@ from pipeline.runtime.kafka.topics import init
 from tests.kafka.broker import Cluster, require
 from tests.kafka.month import Workers, consumed, each_once, final, told
 
-KILLS = int(os.environ.get("OUTRIDER_TEST_KILLS", "5"))
+KILLS = int(os.environ.get("OUTRIDER_TEST_KILLS", "3"))
 RESTARTS = int(os.environ.get("OUTRIDER_TEST_RESTARTS", "1"))
 SEED = int(os.environ.get("OUTRIDER_TEST_SEED", "5"))
 WORKERS = ("worker-a", "worker-b")

@@ -551,6 +551,14 @@ def collected(place):
     return prefix
 
 
+@pytest.fixture(scope="module")
+def waiting(place):
+    """Topics to which nobody has sent anything: where a collector reads on is still to be written."""
+    config = administrator(place, prefix="waiting")
+    init(config)
+    return config.prefix
+
+
 def test_the_rules_of_the_page_are_enough_for_each_role(place, judged):
     assert verify(administrator(place, prefix=judged)) == 2
 
@@ -567,10 +575,13 @@ NEEDED = [
 
 
 @pytest.mark.parametrize("missing", NEEDED, ids=lambda m: f"{m[0]}: {m[1][3]} {m[1][2]}")
-def test_a_role_without_one_of_its_rules_is_told_what_is_denied(place, missing, judged, collected):
+def test_a_role_without_one_of_its_rules_is_told_what_is_denied(
+    place, missing, judged, collected, waiting
+):
     role, (kind, pattern, name, operation) = missing
-    unjudged = role == "detect" and operation == "WRITE"
-    prefix = "nothing" if role == "init" else collected if unjudged else judged
+    prefix = "nothing" if role == "init" else judged
+    if operation == "WRITE" and role in {"collect", "detect"}:
+        prefix = waiting if role == "collect" else collected
     config = settings(place, "PLAIN", prefix=prefix)
     dropped = (kind, pattern, prefix + name, operation)
     given = allow(place, "worker", [r for r in rules(role, prefix) if r != dropped])
