@@ -21,8 +21,9 @@ demo example: export OUTRIDER_PRIVACY_KEY := the key of the demo is no secret
 demo: $(RUN) ## simulate one outage, find it in the logs, write the report
 	@$(BIN)/outrider demo $(ARGS)
 
+# By module, so that what a module makes ready (a broker, a simulated month) is made once.
 test: $(DEV) ## the tests; ARGS="-k name" picks some
-	@$(BIN)/pytest -n auto --dist loadgroup $(ARGS)
+	@$(BIN)/pytest -n auto --dist loadscope $(ARGS)
 
 trial: $(DEV) ## a live run on loopback: a made-up tenant behind its services; Ctrl-C ends it
 	@$(BIN)/python -m tests.live_sources.trial $(ARGS)

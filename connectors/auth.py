@@ -19,6 +19,7 @@ import msal
 from connectors.auth_errors import refusal
 from connectors.auth_http import RETRY_SECONDS, AuthHttp
 from connectors.certificates import load_pair
+from connectors.clouds import CLOUDS
 from pipeline.model.clock import SystemClock
 from pipeline.model.errors import AuthError, OutriderError
 
@@ -31,9 +32,9 @@ if TYPE_CHECKING:
 Cloud: TypeAlias = Literal["public", "us_government", "china"]
 # us_government is GCC High and DoD; both sign in at one address.
 AUTHORITIES: Final[Mapping[str, str]] = {
-    "public": "https://login.microsoftonline.com",
-    "us_government": "https://login.microsoftonline.us",
-    "china": "https://login.partner.microsoftonline.cn",
+    "public": CLOUDS["public"].login,
+    "us_government": CLOUDS["gcc_high"].login,
+    "china": CLOUDS["china"].login,
 }
 _APPLICATION: Final = "check tenant, client_id and scope"
 _MACHINE: Final = (

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from pipeline.model.errors import AuthError, FatalError, OutriderError, RetriableError
 
 if TYPE_CHECKING:
-    from connectors.http.client import RefusedError
+    from connectors.http.answers import RefusedError
 
 SERVICE: Final = "Microsoft 365 service health"
 HEALTH: Final = "ServiceHealth.Read.All"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from connectors.advisories.health_errors import SERVICE, translated
 from connectors.advisories.issue import IssueError, lower_names, parse_time, text_of
 from connectors.advisories.versions import version_key
-from connectors.http.client import RefusedError
+from connectors.http.answers import RefusedError
 from connectors.http.paging import PagingGuard
 from pipeline.model.clock import rfc3339
 from pipeline.model.errors import RetriableError

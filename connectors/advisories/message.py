@@ -13,11 +13,11 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
+from connectors.advisories.announcement import announced
 from connectors.advisories.issue import IssueError, lower_names, text_of, time_of
 from connectors.advisories.reading import read_stated, service_names
 from connectors.advisories.text import plain
 from pipeline.model.advisory import Advisory, Reading, Symptom
-from pipeline.model.knowledge import assemble
 from pipeline.model.reject import RejectReason
 from pipeline.model.vocabulary import Service
 
@@ -51,28 +51,17 @@ def read_message(record: Mapping[str, Any]) -> Advisory | None:
     reading = read_stated(title, text, hint)
     if reading.symptom not in _OUTAGE:
         return None
-    return assemble(
-        Advisory(
-            advisory_id=message_id,
-            title=title,
-            service=", ".join(services),
-            status="",
-            is_resolved=False,
-            classification=_CATEGORY,
-            impact_description=text,
-            posts=(),
-            services=(),
-            clients=(),
-            excluded_clients=(),
-            protocols=(),
-            regions=(),
-            symptom=Symptom.ADMIN,
-            is_false_positive=False,
-            last_modified_at=time_of(fields, "lastmodifieddatetime"),
-            origin=ORIGIN,
-            stated=_for_administrators(reading),
-            service_hint=hint,
-        )
+    return announced(
+        message_id,
+        title,
+        origin=ORIGIN,
+        service_hint=hint,
+        service=", ".join(services),
+        classification=_CATEGORY,
+        impact_description=text,
+        symptom=Symptom.ADMIN,
+        last_modified_at=time_of(fields, "lastmodifieddatetime"),
+        stated=_for_administrators(reading),
     )
 
 

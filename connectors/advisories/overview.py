@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
+from connectors.advisories.announcement import announced
 from connectors.advisories.issue import lower_names, text_of
 from connectors.advisories.reading import service_names
 from connectors.advisories.text import plain
@@ -120,29 +121,18 @@ def _advisory(service_id: str, held: Mapping[str, str]) -> Advisory:
     hint = service_names(service)
     kept_out = status.casefold() == _KEPT_OUT
     title = f"{service} is shown as {words}, and no issue is published"
-    return assemble(
-        Advisory(
-            advisory_id=f"{service_id.upper().replace(' ', '-')}-OVERVIEW-{since:%Y%m%dT%H%MZ}",
-            title=title,
-            service=service,
-            status=status,
-            is_resolved=False,
-            classification="overview",
-            impact_description=f"{title}; seen first at {since:%Y-%m-%d %H:%M} UTC.",
-            posts=(),
-            services=(),
-            clients=(),
-            excluded_clients=(),
-            protocols=(),
-            regions=(),
-            symptom=Symptom.UNKNOWN,
-            is_false_positive=False,
-            start_at=since,
-            last_modified_at=parse_rfc3339(held["at"]),
-            origin=ORIGIN,
-            stated=Reading(title=title, symptom=Symptom.ACCESS if kept_out else Symptom.UNKNOWN),
-            service_hint=(Service.OTHER,) if hint is None else hint,
-        )
+    return announced(
+        f"{service_id.upper().replace(' ', '-')}-OVERVIEW-{since:%Y%m%dT%H%MZ}",
+        title,
+        origin=ORIGIN,
+        service_hint=(Service.OTHER,) if hint is None else hint,
+        service=service,
+        status=status,
+        classification="overview",
+        impact_description=f"{title}; seen first at {since:%Y-%m-%d %H:%M} UTC.",
+        start_at=since,
+        last_modified_at=parse_rfc3339(held["at"]),
+        stated=Reading(title=title, symptom=Symptom.ACCESS if kept_out else Symptom.UNKNOWN),
     )
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from connectors.advisories.announcement import announced
 from connectors.advisories.reading import read_post, read_stated, service_names
 from connectors.advisories.versions import version_key
-from pipeline.model.advisory import Advisory, Post, Symptom
+from pipeline.model.advisory import Advisory, Post
 from pipeline.model.clock import parse_rfc3339, rfc3339
 from pipeline.model.ids import content_id
-from pipeline.model.knowledge import assemble
 from pipeline.model.vocabulary import Service
 
 if TYPE_CHECKING:
@@ -84,29 +84,18 @@ def _advisory(held: Mapping[str, Any], over: str = "") -> Advisory:
     title, text, since = held["title"], held["text"], parse_rfc3339(held["since"])
     hint = _services(held)
     post = Post(since, ORIGIN, text or title, read_post(text or title, hint))
-    return assemble(
-        Advisory(
-            advisory_id=content_id(ORIGIN, held["name"], held["since"]),
-            title=title,
-            service=title if held["status"] else "",
-            status=over or held["status"],
-            is_resolved=bool(over) or post.reading.restored,
-            classification=ORIGIN,
-            impact_description="",
-            posts=(post,),
-            services=(),
-            clients=(),
-            excluded_clients=(),
-            protocols=(),
-            regions=(),
-            symptom=Symptom.UNKNOWN,
-            is_false_positive=False,
-            end_at=parse_rfc3339(held["at"]) if over else None,
-            last_modified_at=parse_rfc3339(held["at"]),
-            origin=ORIGIN,
-            stated=read_stated(title, "", hint),
-            service_hint=hint,
-        )
+    return announced(
+        content_id(ORIGIN, held["name"], held["since"]),
+        title,
+        origin=ORIGIN,
+        service_hint=hint,
+        service=title if held["status"] else "",
+        status=over or held["status"],
+        is_resolved=bool(over) or post.reading.restored,
+        posts=(post,),
+        end_at=parse_rfc3339(held["at"]) if over else None,
+        last_modified_at=parse_rfc3339(held["at"]),
+        stated=read_stated(title, "", hint),
     )
 
 

@@ -17,7 +17,7 @@ from connectors.advisories.pace import Pace
 from connectors.advisories.page_advisories import advisories, follow
 from connectors.advisories.page_feed import Entry, FormError, read_entries
 from connectors.advisories.versions import in_order, read_cursor
-from connectors.http.client import RefusedError
+from connectors.http.answers import RefusedError
 from pipeline.model.clock import SystemClock, parse_rfc3339, rfc3339
 from pipeline.model.contracts import AdvisoryPoll
 from pipeline.model.errors import FatalError

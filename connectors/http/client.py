@@ -7,13 +7,10 @@ service takes the old one no more. What to do after a failure is told by the err
 
 from __future__ import annotations
 
-import json
 import logging
-import re
 import ssl
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from contextlib import suppress
+from datetime import timedelta
 from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -22,8 +19,16 @@ from urllib.parse import urlsplit
 import requests
 
 from connectors.certificates import load_authorities
+from connectors.http.answers import (
+    RETRY_SECONDS,
+    Answer,
+    RefusedError,
+    failure,
+    parse_http_date,
+    told_code,
+)
 from pipeline.model.clock import SystemClock
-from pipeline.model.errors import AuthError, FatalError, RetriableError, ThrottledError
+from pipeline.model.errors import AuthError, RetriableError, ThrottledError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -32,17 +37,10 @@ if TYPE_CHECKING:
     from connectors.http.budget import Budget
     from pipeline.model.clock import Clock
 
-RETRY_SECONDS: Final = 30.0
-# A service that names an hour means it; one that names a year has a broken clock.
-MOST_RETRY_SECONDS: Final = 3600.0
 # Seconds to connect, and between two bytes of the answer: Graph takes up to a minute for a page.
 _TIMEOUT: Final = (10.0, 90.0)
 _MOST_BYTES: Final = 256 * 2**20
 _PIECE: Final = 1 << 16
-_CODE: Final = re.compile(r"[^A-Za-z0-9_.-]")
-_CODE_IN_XML: Final = re.compile(r"<Code>\s*([A-Za-z0-9]{1,80})\s*</Code>")
-# Azure Storage says so when an account is asked more than it may be.
-_BUSY: Final = "ServerBusy"
 
 # It logs each request with its parameters, and so a shared access signature.
 logging.getLogger("urllib3").setLevel(logging.CRITICAL)
@@ -58,52 +56,6 @@ class Tokens(Protocol):
     def refuse(self, scope: str, token: str) -> None:
         """Hear that a service takes this token no more."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a service answered with success.
-
-    Attributes:
-        url: that was asked.
-        status: of HTTP, 200 to 299.
-        headers: by name in lower case.
-        body: unpacked.
-    """
-
-    url: str
-    status: int
-    headers: Mapping[str, str]
-    body: bytes = field(repr=False)
-
-    def document(self, what: str) -> Any:
-        """The body as JSON.
-
-        Raises:
-            RetriableError: it is none; ``what`` was asked for.
-        """
-        try:
-            return json.loads(self.body)
-        except ValueError:
-            raise RetriableError(
-                f"{what}: answered HTTP {self.status} without JSON; is there a proxy in between?",
-                retry_after=RETRY_SECONDS,
-            ) from None
-
-
-class RefusedError(FatalError):
-    """A request that the service refuses, and will refuse again as it stands.
-
-    Attributes:
-        status: of HTTP.
-        code: of the service, empty if it gave none.
-        text: the service's words, for whoever tells refusals apart; never to be shown, as
-            they may quote what was sent.
-    """
-
-    def __init__(self, message: str, *, status: int, code: str, text: str) -> None:
-        super().__init__(message)
-        self.status, self.code, self.text = status, code, text
 
 
 class HttpClient:
@@ -201,7 +153,7 @@ class HttpClient:
             if refused.status != HTTPStatus.UNAUTHORIZED:
                 raise
             raise AuthError(
-                f"{self._what}: refuses a new token (HTTP 401{_told(refused.code)}); check that "
+                f"{self._what}: refuses a new token (HTTP 401{told_code(refused.code)}); check that "
                 "cloud and addresses fit the tenant, and this machine's clock"
             ) from None
 
@@ -255,9 +207,10 @@ class HttpClient:
             ) from None
         found = {k.lower(): v for k, v in response.headers.items()}
         self._look_at_clock(found)
-        if not HTTPStatus.OK <= response.status_code < HTTPStatus.MULTIPLE_CHOICES:
-            raise self._failure(response.status_code, found, body)
-        return Answer(url, response.status_code, found, body)
+        answer = Answer(url, response.status_code, found, body)
+        if not HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
+            raise self._failure(answer)
+        return answer
 
     def _body(self, response: requests.Response) -> bytes:
         pieces, size = [], 0
@@ -272,85 +225,14 @@ class HttpClient:
         return b"".join(pieces)
 
     def _look_at_clock(self, headers: Mapping[str, str]) -> None:
-        try:
-            told = parsedate_to_datetime(headers["date"])
-        except (KeyError, ValueError):
-            return
-        self.skew = told.replace(tzinfo=told.tzinfo or UTC) - self._clock.now()
+        with suppress(KeyError, ValueError):
+            self.skew = parse_http_date(headers["date"]) - self._clock.now()
 
-    def _failure(self, status: int, headers: Mapping[str, str], body: bytes) -> Exception:
-        text = body[:4096].decode("utf-8", "replace")
-        code = error_code(text)
-        if not code:
-            code = _CODE.sub("", headers.get("x-ms-error-code", ""))[:80]
-        wait = self._wait(headers)
-        # The Management Activity API throttles with 403 and a body in single quotes.
-        if status == HTTPStatus.TOO_MANY_REQUESTS or "AF429" in text or code == _BUSY:
-            seconds = RETRY_SECONDS if wait is None else wait
-            if self._budget is not None:
-                self._budget.hold(seconds)
-            return ThrottledError(f"{self._what}: asked too often", retry_after=seconds)
-        if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.REQUEST_TIMEOUT:
-            return RetriableError(
-                f"{self._what}: a failure of its own (HTTP {status}{_told(code)})",
-                retry_after=RETRY_SECONDS if wait is None else wait,
-            )
-        return RefusedError(
-            f"{self._what}: refused with HTTP {status}{_told(code)}",
-            status=status,
-            code=code,
-            text=text,
-        )
-
-    def _wait(self, headers: Mapping[str, str]) -> float | None:
-        """Seconds that Retry-After asks for: a number, or a date by the service's clock."""
-        text = headers.get("retry-after", "").strip()
-        if re.fullmatch(r"\d+(\.\d+)?", text):
-            seconds = float(text)
-        else:
-            try:
-                until = parsedate_to_datetime(text)
-            except ValueError:
-                return None
-            until = until.replace(tzinfo=until.tzinfo or UTC)
-            seconds = (until - self._clock.now() - self.skew).total_seconds()
-        return min(max(seconds, 0.0), MOST_RETRY_SECONDS)
-
-
-def error_code(text: str) -> str:
-    """The code in an error's body: ``{"error": {"code": ...}}``, that with single quotes, or XML.
-
-    >>> error_code('{"error": {"code": "Authorization_RequestDenied", "message": "..."}}')
-    'Authorization_RequestDenied'
-    >>> error_code("{'error':{'code':'AF429','message':'Too many requests'}}")
-    'AF429'
-    >>> error_code("<?xml version='1.0'?><Error><Code>ContainerNotFound</Code></Error>")
-    'ContainerNotFound'
-    """
-    found = _CODE_IN_XML.search(text)
-    if found is not None:
-        return found[1]
-    try:
-        error = json.loads(text)["error"]
-        code = error["code"] if isinstance(error, dict) else error
-    except (ValueError, KeyError, TypeError):
-        match = re.search(r"""['"]code['"]\s*:\s*['"]([^'"]{1,80})""", text)
-        code = "" if match is None else match[1]
-    return _CODE.sub("", str(code))[:80]
-
-
-def parse_http_date(text: str) -> datetime:
-    """A date of a header, in UTC.
-
-    Raises:
-        ValueError: it is none.
-    """
-    told = parsedate_to_datetime(text)
-    return told.replace(tzinfo=told.tzinfo or UTC).astimezone(UTC)
-
-
-def _told(code: str) -> str:
-    return f", {code}" if code else ""
+    def _failure(self, answer: Answer) -> Exception:
+        error = failure(self._what, answer, self._clock.now() + self.skew)
+        if isinstance(error, ThrottledError) and self._budget is not None:
+            self._budget.hold(error.retry_after or RETRY_SECONDS)
+        return error
 
 
 def _keep_header(request: requests.PreparedRequest) -> requests.PreparedRequest:

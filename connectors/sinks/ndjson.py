@@ -54,6 +54,8 @@ class NdjsonSink:
     def deliver(self, documents: Sequence[Mapping[str, Any]]) -> Delivery:
         """Append the documents that the files do not hold yet, and wait for the disk.
 
+        Rejected is what the form has no words for: a newer program wrote it.
+
         Raises:
             RetriableError: the disk is full.
             FatalError: the folder cannot be written.
@@ -62,19 +64,25 @@ class NdjsonSink:
         for document in documents:
             wanted.setdefault(f"{kind_of(document)}s", {})[key_of(document)] = document
         accepted: list[tuple[str, int]] = []
+        rejected: list[tuple[str, int]] = []
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             for name, new in wanted.items():
                 # Accepted is what every form holds: the rest is handed in again, told once.
-                if not all(self._file(name, form).append(new) for form in self._forms):
-                    return Delivery(accepted, retry_after=_LOCKED_SECONDS)
-                accepted += new
+                odd: set[tuple[str, int]] = set()
+                for form in self._forms:
+                    unsaid = self._file(name, form).append(new)
+                    if unsaid is None:
+                        return Delivery(accepted, rejected, retry_after=_LOCKED_SECONDS)
+                    odd |= unsaid
+                accepted += [key for key in new if key not in odd]
+                rejected += odd
         except OSError as error:
             where = f"{self._folder}: cannot append ({error.strerror})"
             if error.errno in _HOPELESS:
                 raise FatalError(f"{where}; choose another folder") from error
             raise RetriableError(f"{where}; free some space", retry_after=10.0) from error
-        return Delivery(accepted)
+        return Delivery(accepted, rejected)
 
     def _file(self, name: str, form: Encoder) -> _File:
         name += form.suffix
@@ -93,27 +101,37 @@ class _File:
         self._inode = 0
         self._end: int | None = None
 
-    def append(self, documents: Mapping[tuple[str, int], Mapping[str, Any]]) -> bool:
-        """Append what is not there yet; False if another process is at it."""
+    def append(
+        self, documents: Mapping[tuple[str, int], Mapping[str, Any]]
+    ) -> set[tuple[str, int]] | None:
+        """Append what is not there yet; None if another process is at it.
+
+        Returns:
+            Keys of documents that this form cannot say.
+        """
+        unsaid: set[tuple[str, int]] = set()
         with self._path.open("ab+") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                return False
+                return None
             self._catch_up(file)
-            lines = [
-                self._form.line(document) + "\n"
-                for key, document in documents.items()
-                if key not in self._known
-            ]
+            lines = []
+            for key, document in documents.items():
+                if key in self._known:
+                    continue
+                try:
+                    lines.append(self._form.line(document) + "\n")
+                except (KeyError, TypeError, ValueError):
+                    unsaid.add(key)
             file.write("".join(lines).encode("utf-8", "backslashreplace"))
             file.flush()
             os.fsync(file.fileno())
             self._end = file.tell()
-        self._known.update(dict.fromkeys(documents))
+        self._known.update(dict.fromkeys(k for k in documents if k not in unsaid))
         for key in list(self._known)[: max(0, len(self._known) - _KEYS)]:
             del self._known[key]
-        return True
+        return unsaid
 
     def _catch_up(self, file: BinaryIO) -> None:
         """Read what others appended, and cut off what somebody began and did not finish."""

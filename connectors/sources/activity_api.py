@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from connectors.http.client import RefusedError
+from connectors.http.answers import RefusedError
 from connectors.http.paging import PagingGuard
 from connectors.sources.activity_errors import (
     ALREADY_ENABLED,
@@ -25,7 +25,8 @@ from pipeline.model.errors import AuthError, RetriableError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from connectors.http.client import Answer, HttpClient
+    from connectors.http.answers import Answer
+    from connectors.http.client import HttpClient
 
 # "All organizations are initially allocated a baseline of 2,000 requests per minute"; E5 has
 # about twice as much. For the budget that all readers of a tenant share.

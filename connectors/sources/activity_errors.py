@@ -16,7 +16,7 @@ from pipeline.model.errors import AuthError, FatalError, OutriderError, Retriabl
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from connectors.http.client import RefusedError
+    from connectors.http.answers import RefusedError
 
 SERVICE: Final = "Office 365 Management Activity API"
 PERMISSION: Final = "ActivityFeed.Read"

@@ -9,10 +9,10 @@ from connectors.sources.activity_api import FIRST_CONTENT
 from connectors.sources.activity_errors import OFF, SERVICE, reason
 from connectors.sources.activity_gaps import Gaps
 from connectors.sources.activity_windows import Feed
+from connectors.sources.cursors import reading
 from connectors.sources.seen import Seen
 from pipeline.model.clock import parse_rfc3339, rfc3339
 from pipeline.model.contracts import Missing
-from pipeline.model.errors import StateError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,10 +47,10 @@ class Position:
         self.kinds = tuple(kinds)
         self.checked: datetime | None = None
         self._complete_to: datetime | None = None
-        stored: dict[str, Any] = {"feeds": {}, "seen": {}} if cursor is None else cursor
-        if cursor is not None and cursor.get("v") != VERSION:
-            raise StateError(f"cursor of activity: want version {VERSION}; start anew")
-        try:
+        stored: dict[str, Any] = (
+            {"v": VERSION, "feeds": {}, "seen": {}} if cursor is None else cursor
+        )
+        with reading(stored, VERSION, "activity"):
             self.feeds = {k: Feed.read(f) for k, f in stored["feeds"].items()}
             self.gaps = Gaps(stored.get("owed", ()), stored.get("lost", ()))
             self.seen = Seen(stored["seen"], MOST_SEEN)
@@ -58,8 +58,6 @@ class Position:
                 self.checked = parse_rfc3339(stored["checked"])
             if "complete_to" in stored:
                 self._complete_to = parse_rfc3339(stored["complete_to"])
-        except (LookupError, TypeError, ValueError, AttributeError):
-            raise StateError("cursor of activity: it is damaged; start anew") from None
         for kind in kinds:
             if kind not in self.feeds:
                 self.feeds[kind] = Feed.new(now, lookback)

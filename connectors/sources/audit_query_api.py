@@ -15,7 +15,7 @@ from datetime import timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
-from connectors.http.client import RefusedError
+from connectors.http.answers import RefusedError
 from connectors.sources.graph_listing import Page, page_of
 from pipeline.model.clock import rfc3339
 from pipeline.model.errors import AuthError, FatalError, OutriderError, RetriableError
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from connectors.http.client import Answer, HttpClient
+    from connectors.http.answers import Answer
+    from connectors.http.client import HttpClient
 
 SERVICE: Final = "Microsoft Graph audit log query"
 PERMISSION: Final = "AuditLogsQuery.Read.All"

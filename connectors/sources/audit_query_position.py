@@ -13,10 +13,10 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from connectors.sources.audit_query_api import SERVICE, VERSIONS, Version
+from connectors.sources.cursors import reading
 from connectors.sources.seen import Seen
 from pipeline.model.clock import parse_rfc3339, rfc3339
 from pipeline.model.contracts import Missing
-from pipeline.model.errors import StateError
 
 if TYPE_CHECKING:
     from pipeline.model.contracts import Cursor
@@ -119,12 +119,8 @@ class Position:
             self.seen = Seen({}, MOST_SEEN)
             self._lost: list[_Lost] = []
             return
-        if cursor.get("v") != VERSION:
-            raise StateError(f"cursor of audit_query: want version {VERSION}; start anew")
-        try:
+        with reading(cursor, VERSION, "audit_query"):
             self._read(cursor)
-        except (LookupError, TypeError, ValueError, AttributeError):
-            raise StateError("cursor of audit_query: it is damaged; start anew") from None
 
     def _read(self, stored: Cursor) -> None:
         self.begin, self.to = parse_rfc3339(stored["begin"]), parse_rfc3339(stored["to"])

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urlsplit
 from xml.etree import ElementTree as ET
 
-from connectors.http.client import RefusedError, parse_http_date
+from connectors.http.answers import RefusedError, parse_http_date
 from connectors.http.paging import PagingGuard
 from connectors.sources.blob_errors import explained
 from pipeline.model.errors import RetriableError
@@ -21,7 +21,8 @@ from pipeline.model.errors import RetriableError
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from connectors.http.client import Answer, HttpClient
+    from connectors.http.answers import Answer
+    from connectors.http.client import HttpClient
 
 # Any since 2017 takes tokens, and answers what is asked here alike.
 _VERSION: Final = "2021-12-02"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from pipeline.model.errors import AuthError, FatalError, OutriderError, RetriableError
 
 if TYPE_CHECKING:
-    from connectors.http.client import RefusedError
+    from connectors.http.answers import RefusedError
 
 _AGAIN_SECONDS: Final = 30.0
 _ROLE: Final = "Storage Blob Data Reader"

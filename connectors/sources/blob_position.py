@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from connectors.sources.blob_names import parse_stamp, stamp
+from connectors.sources.cursors import reading
 from connectors.sources.lost import lost_of, stored_lost
-from pipeline.model.errors import StateError
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -89,20 +89,12 @@ class Position:
         """
         if cursor is None:
             return cls()
-        problem = StateError(
-            f"cursor of blobs: want version {_VERSION}; start anew, the account still has what it "
-            "keeps"
-        )
-        if cursor.get("v") != _VERSION:
-            raise problem
-        try:
+        with reading(cursor, _VERSION, "blobs"):
             return cls(
                 {name: _folder(stored) for name, stored in cursor["containers"].items()},
                 cursor["complete_to"],
                 lost_of(cursor["lost"]),
             )
-        except (KeyError, TypeError, ValueError, AttributeError):
-            raise problem from None
 
     def cursor(self) -> Cursor:
         """As :meth:`of` reads it."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from kafka import errors as kafka_errors
 
+from connectors.kafka.trouble import trouble
 from connectors.kafka.trust import distrust, tls_error
 from pipeline.model.errors import (
     AuthError,
@@ -27,6 +28,7 @@ from pipeline.model.errors import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from connectors.kafka.trouble import Trouble
     from connectors.kafka.trust import Distrust
     from connectors.sources.event_hubs_login import Address, Login
 
@@ -54,6 +56,12 @@ _RECEIVE: Final = (
     f"'{_ROLE}' at the namespace (a new assignment takes up to 5 minutes; {_TIER})"
 )
 _MECHANISM: Final = "it does not know how we sign in; it is no Event Hubs namespace, or " + _TIER
+_TROUBLE: Final[Mapping[Trouble, str]] = {
+    "refused": "nothing listens there; check the name of the namespace, and the port",
+    "unknown host": "the host name is not known; check the name of the namespace",
+    "closed": "it closes the connection; if that goes on, a firewall may stand in between, the role "
+    f"may be assigned at a hub instead of at the namespace, or: {_TIER}",
+}
 _TRUST: Final[Mapping[Distrust, str]] = {
     "early": "its certificate is not valid yet; check this machine's clock",
     "expired": "its certificate has expired; check this machine's clock",
@@ -161,16 +169,5 @@ def _names(error: BaseException) -> list[str]:
 
 def _passing(error: BaseException) -> str:
     """What may go away by itself, in words."""
-    text = str(error)
-    if "ECONNREFUSED" in text:
-        return "nothing listens there; check the name of the namespace, and the port"
-    if "DNS" in text:
-        return "the host name is not known; check the name of the namespace"
-    if isinstance(error, kafka_errors.InvalidReceiveError) or any(
-        word in text for word in ("disconnected", "EOF", "WRONG_VERSION_NUMBER", "reset")
-    ):
-        return (
-            "it closes the connection; if that goes on, a firewall may stand in between, the role "
-            f"may be assigned at a hub instead of at the namespace, or: {_TIER}"
-        )
-    return f"no answer ({type(error).__name__}); check that port 9093 is open from here"
+    told = _TROUBLE.get(trouble(error))
+    return told or f"no answer ({type(error).__name__}); check that port 9093 is open from here"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from connectors.sources.cursors import reading
 from connectors.sources.lost import lost_of, stored_lost
-from pipeline.model.errors import StateError
 
 if TYPE_CHECKING:
     from pipeline.model.contracts import Cursor, Missing
@@ -50,20 +50,12 @@ class Position:
         """
         if cursor is None:
             return cls()
-        problem = StateError(
-            f"cursor of event_hubs: want version {_VERSION}; start anew, the namespace still has "
-            "what it keeps"
-        )
-        if cursor.get("v") != _VERSION:
-            raise problem
-        try:
+        with reading(cursor, _VERSION, "event_hubs"):
             return cls(
                 {key: _place(place) for key, place in cursor["partitions"].items()},
                 cursor["complete_to"],
                 lost_of(cursor["lost"]),
             )
-        except (KeyError, TypeError, ValueError, AttributeError):
-            raise problem from None
 
     def cursor(self) -> Cursor:
         """As :meth:`of` reads it."""

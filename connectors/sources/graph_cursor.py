@@ -14,10 +14,10 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from connectors.sources.cursors import reading
 from connectors.sources.graph_listing import DIGEST_BYTES
 from pipeline.model.clock import parse_rfc3339, rfc3339
 from pipeline.model.contracts import Missing
-from pipeline.model.errors import StateError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -226,12 +226,7 @@ def place_of(cursor: Cursor, name: str, readings: int) -> Place:
     Raises:
         StateError: it is another version's, or damaged.
     """
-    if cursor.get("v") != VERSION:
-        raise StateError(
-            f"cursor of {name}: want version {VERSION}, got {str(cursor.get('v'))[:20]!r}; use the "
-            "program that wrote it, or start anew"
-        )
-    try:
+    with reading(cursor, VERSION, name):
         at = [parse_rfc3339(t) for t in cursor["at"]][:readings]
         place = Place(
             # A reading that was added since then has nothing to do with what is done.
@@ -245,11 +240,7 @@ def place_of(cursor: Cursor, name: str, readings: int) -> Place:
             whole=bool(cursor["whole"]),
         )
         if len(place.at) != readings or place.at != sorted(place.at, reverse=True):
-            raise ValueError  # noqa: TRY301 # told with the others
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
-        raise StateError(
-            f"cursor of {name}: damaged; restore it from a backup, or start anew"
-        ) from None
+            raise ValueError(name)
     return place
 
 

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Final
 from pipeline.model.errors import AuthError, FatalError, OutriderError, RetriableError
 
 if TYPE_CHECKING:
-    from connectors.http.client import RefusedError
+    from connectors.http.answers import RefusedError
 
 READ_LOGS: Final = "AuditLog.Read.All"
 READ_DIRECTORY: Final = "Directory.Read.All"

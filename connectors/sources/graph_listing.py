@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from connectors.http.answers import RefusedError
 from connectors.http.budget import Budget
-from connectors.http.client import RefusedError
 from connectors.sources.graph_errors import Refusal, Refused, refusal_of
 from pipeline.model.clock import parse_rfc3339, rfc3339
 from pipeline.model.errors import RetriableError
@@ -18,7 +18,8 @@ from pipeline.model.errors import RetriableError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from connectors.http.client import Answer, HttpClient
+    from connectors.http.answers import Answer
+    from connectors.http.client import HttpClient
     from pipeline.model.clock import Clock
 
 PAGE_RECORDS: Final = 1000  # the most, and the default (signin-list.md)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from connectors.http.client import RefusedError
+from connectors.http.answers import RefusedError
 from connectors.http.paging import PagingGuard
 from connectors.normalise.intake import Intake
 from connectors.sources.graph_cursor import (

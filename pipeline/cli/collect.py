@@ -86,16 +86,11 @@ def collect(
         stack.callback(collector.close)
         stack.enter_context(traced("collect"))
         work = stack.enter_context(unit_of_work(log, "collect"))
-
-        def step() -> bool:
-            busy = collector.step()
-            health.remark = collector.problem
-            return busy
-
         work["portions"] = turn(
-            step,
+            collector.step,
             begin=lambda: verify(settings.kafka),
             done=lambda: collector.finished,
+            remark=lambda: collector.problem,
             idle_seconds=1.0,
             stopped=stopped,
             health=health,

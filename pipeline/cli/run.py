@@ -106,6 +106,7 @@ def run(
             work["steps"] = turn(
                 loop.step,
                 done=lambda: loop.done,
+                remark=lambda: loop.problem,
                 idle_seconds=1.0,
                 stopped=stopped,
                 health=health,

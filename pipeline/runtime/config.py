@@ -27,7 +27,6 @@ from pipeline.runtime.config_kafka import Kafka
 from pipeline.runtime.config_microsoft import Microsoft
 from pipeline.runtime.config_section import Section as _Section
 from pipeline.runtime.config_serve import Serve
-from pipeline.runtime.secret_files import EVENT_HUBS_CONNECTION, STORAGE_SAS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -200,15 +199,11 @@ class Config(_Section):
         """Whether something that is read live signs in as the application of [microsoft]."""
         live = self.collect
         own_way = {
-            "event_hubs": live.event_hubs.connection_string_file is not None,
-            "blobs": live.blobs.sas_file is not None,
+            "event_hubs": live.event_hubs.by_key,
+            "blobs": live.blobs.by_signature,
             "status_page": True,
         }
-        variables = {"event_hubs": EVENT_HUBS_CONNECTION, "blobs": STORAGE_SAS}
-        return any(
-            not own_way.get(name) and not os.environ.get(variables.get(name, ""))
-            for name in live.enabled
-        )
+        return any(not own_way.get(name) for name in live.enabled)
 
 
 def load(

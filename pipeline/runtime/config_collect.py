@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from pipeline.runtime.config_microsoft import Address  # noqa: TC001 # read at run time
 from pipeline.runtime.config_section import Section
-from pipeline.runtime.secret_files import EVENT_HUBS_CONNECTION, STORAGE_SAS
+from pipeline.runtime.secret_files import EVENT_HUBS_CONNECTION, STORAGE_SAS, given
 
 Content: TypeAlias = Literal["Audit.Exchange", "Audit.AzureActiveDirectory", "Audit.General"]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9$._-]{1,249}$")]
@@ -115,6 +115,11 @@ class EventHubs(Section):
     )
     alarm_minutes: int = _alarm(30)
 
+    @property
+    def by_key(self) -> bool:
+        """Whether a connection string opens the namespace, and no token."""
+        return self.connection_string_file is not None or given(EVENT_HUBS_CONNECTION)
+
 
 class Blobs(Section):
     """Diagnostic settings that write to a storage account."""
@@ -151,6 +156,11 @@ class Blobs(Section):
         default=24, ge=1, le=720, description="How far back the very first reading goes."
     )
     alarm_minutes: int = _alarm(90)
+
+    @property
+    def by_signature(self) -> bool:
+        """Whether a shared access signature opens the account, and no token."""
+        return self.sas_file is not None or given(STORAGE_SAS)
 
 
 class ServiceHealth(Section):

@@ -22,6 +22,7 @@ def turn(
     step: Callable[[], bool],
     *,
     begin: Callable[[], object] = lambda: None,
+    remark: Callable[[], str | None] = lambda: None,
     done: Callable[[], bool],
     idle_seconds: float,
     stopped: threading.Event,
@@ -34,6 +35,7 @@ def turn(
     Args:
         step: one turn; whether it brought anything.
         begin: what has to succeed once before the first turn.
+        remark: what works not as it should while the rest goes on, asked after each turn.
         done: whether there will be nothing more.
         idle_seconds: pause after a turn that brought nothing.
         stopped: set when the role is to end after its step.
@@ -56,7 +58,7 @@ def turn(
                 begun = True
             busy = step()
             busy_turns += busy
-            health.ready, health.problem = True, None
+            health.ready, health.problem, health.remark = True, None, remark()
             pause = 0.0 if busy else idle_seconds
             over = done()
         except RetriableError as error:

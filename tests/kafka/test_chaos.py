@@ -25,8 +25,6 @@ WORKERS = ("worker-a", "worker-b")
 # A worker is away for longer than its session in one kill of five: others take over then.
 AWAY_SECONDS = 11.0
 
-pytestmark = pytest.mark.xdist_group("month")
-
 
 @pytest.fixture
 def trio(tmp_path):

@@ -19,8 +19,6 @@ from pipeline.runtime.live.embedded import Embedded
 from pipeline.runtime.metrics import Metrics
 from tests.kafka.month import LONG, Workers, consumed, each_once, final, told
 
-pytestmark = pytest.mark.xdist_group("month")
-
 
 def same(documents, wanted):
     found = final(documents)

@@ -95,8 +95,9 @@ class Run:
 
 
 def live(what, kind="graph_signins", tenant="t", alarm=30, **more):
-    sources = () if hasattr(what, "changed_since") else SIGN_INS
-    return Live(kind, tenant, what, sources, timedelta(minutes=alarm), **more)
+    feed = hasattr(what, "changed_since")
+    ask, sources = (what.changed_since, ()) if feed else (what.poll, SIGN_INS)
+    return Live(kind, tenant, ask, sources, timedelta(minutes=alarm), **more)
 
 
 def rows(harvest):
@@ -223,14 +224,20 @@ def test_a_source_far_behind_says_so_though_it_works():
     assert notice.late == timedelta(hours=3)
 
 
-def test_what_a_source_knows_to_be_missing_is_counted_and_told():
+def test_what_a_source_knows_to_be_missing_is_counted_and_named_once():
     log = Log(hours=())
     log.missing = (Missing(NOON - 2 * MINUTE, NOON, "one blob has expired; nothing helps"),)
     run = Run(live(log))
-    run.read()
-    run.read(after=MINUTE)
+    with structlog.testing.capture_logs() as said:
+        for _ in range(3):
+            run.read(after=MINUTE)
     assert metric(run, "source_missing_seconds", feed="graph_signins") == 120
-    assert run.feeds._each[0].notice().problem == "one blob has expired; nothing helps"
+    (named,) = [s for s in said if s["outcome"] == "missing"]
+    assert named["error"] == "one blob has expired; nothing helps"
+    assert (named["begin"], named["end"]) == ("2026-03-10T11:58:00Z", "2026-03-10T12:00:00Z")
+    log.missing = ()
+    run.read(after=MINUTE)
+    assert metric(run, "source_missing_seconds", feed="graph_signins") == 0
 
 
 def test_a_bug_in_a_source_is_no_end_and_shows_no_record():

@@ -13,7 +13,8 @@ import zstandard
 from pipeline.model.errors import StateError
 from pipeline.model.vocabulary import Client
 from pipeline.runtime.live.freezing import STATE_VERSION, freeze, parts_of, thaw
-from pipeline.runtime.live.tenant import GroundPart, Tenant
+from pipeline.runtime.live.parts import GroundPart
+from pipeline.runtime.live.tenant import Tenant
 from pipeline.window.dedupe import SeenIds
 from tests.live.small_tenant import ADMIN, HOUR, MONDAY, SETTINGS, table, usual
 

@@ -10,7 +10,8 @@ from pipeline.model.feed import FeedNotice, FeedState
 from pipeline.model.incident import IncidentState, RevisionReason, Severity
 from pipeline.model.vocabulary import Source, Verdict
 from pipeline.runtime.live.freezing import freeze, thaw
-from pipeline.runtime.live.tenant import GroundPart, IssuedPart, Tenant
+from pipeline.runtime.live.parts import GroundPart, IssuedPart
+from pipeline.runtime.live.tenant import Tenant
 from tests.live.small_tenant import HOUR, LEARNED, MONDAY, SETTINGS, table, usual
 
 MINUTE = timedelta(minutes=1)

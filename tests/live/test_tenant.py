@@ -13,7 +13,8 @@ from pipeline.model.flag import FlagState
 from pipeline.model.incident import IncidentState, RevisionReason
 from pipeline.model.vocabulary import Client, FlagKind
 from pipeline.runtime.live.freezing import freeze, thaw
-from pipeline.runtime.live.tenant import GroundPart, IssuedPart, Tenant
+from pipeline.runtime.live.parts import GroundPart, IssuedPart
+from pipeline.runtime.live.tenant import Tenant
 from tests.live.small_tenant import (
     ADMIN,
     CLIENTS,

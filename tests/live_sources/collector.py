@@ -25,6 +25,7 @@ from pipeline.runtime.telemetry import get_logger
 
 IDLE = timedelta(minutes=5)
 BUSY = timedelta(seconds=5)
+AGAIN = timedelta(seconds=30)  # a source that failed is asked again so soon
 
 
 def main(folder, until):
@@ -54,7 +55,8 @@ def main(folder, until):
         except RetriableError as error:
             log.warning("step", error=str(error))
             busy = False
-        clock.advance(BUSY if busy else IDLE)
+        failing = any(b.standing.problem for b in feeds._each)
+        clock.advance(BUSY if busy else AGAIN if failing else IDLE)
     ledger.close()
 
 

@@ -33,7 +33,7 @@ from tests.services.server import Faults, Service, serving
 
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
-TROUBLE = {"throttled": 0.05, "failing": 0.02, "hung_up": 0.01, "cut": 0.005}
+TROUBLE = {"throttled": 0.05, "failing": 0.02, "hung_up": 0.01, "cut": 0.01}
 TOKEN_SECONDS = 20 * 60
 PROGRAM = Path(__file__).with_name("collector.py")
 

@@ -179,7 +179,7 @@ def test_another_cursor_is_refused():
     with account() as world:
         source = reader(world)
         for cursor in ({"v": 2}, {"position": 3}, {"v": 1}, {"v": 1, "containers": 3}):
-            with pytest.raises(StateError, match="cursor of blobs: want version 1"):
+            with pytest.raises(StateError, match=r"cursor of blobs: (want version 1|damaged)"):
                 source.poll(cursor)
 
 

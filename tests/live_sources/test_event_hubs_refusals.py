@@ -199,7 +199,7 @@ def test_an_endpoint_that_holds_messages_back_is_told_of_and_tried_again(
 def test_another_cursor_is_refused(hub, reader):
     source = reader(hub)
     for cursor in ({"v": 2}, {"position": 3}, {"v": 1, "partitions": 3}, {"v": 1}):
-        with pytest.raises(StateError, match="cursor of event_hubs: want version 1"):
+        with pytest.raises(StateError, match=r"cursor of event_hubs: (want version 1|damaged)"):
             source.poll(cursor)
 
 

@@ -24,9 +24,6 @@ LONG = os.environ.get("OUTRIDER_TEST_LONG") == "1"
 DAYS, KILLS = (14, 30) if LONG else (1, 3)
 DAY = timedelta(days=1)
 
-# One world for all of these tests.
-pytestmark = pytest.mark.xdist_group("fortnight")
-
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):

@@ -7,7 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from connectors.http.client import HttpClient, RefusedError
+from connectors.http.answers import RefusedError
+from connectors.http.client import HttpClient
 from connectors.sources.directory_audits import LISTING
 from connectors.sources.graph_cursor import Place
 from connectors.sources.graph_errors import PERMISSIONS, Refused

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 from connectors.advisories.health_errors import HEALTH, MESSAGES
 from connectors.advisories.health_errors import translated as health_refusal
 from connectors.advisories.listing import ROOT
-from connectors.http.client import HttpClient, RefusedError
+from connectors.http.answers import RefusedError
+from connectors.http.client import HttpClient
 from connectors.sources import directory_audits
 from connectors.sources.audit_query_api import AuditQueryApi
 from connectors.sources.graph_errors import Refused
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime, timedelta
 
-    from connectors.http.client import Answer
+    from connectors.http.answers import Answer
     from connectors.sources.graph_listing import Listing
     from pipeline.model.clock import Clock
 

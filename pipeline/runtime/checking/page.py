@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
 
 from connectors.advisories.status_page import StatusPageFeed
-from connectors.http.client import HttpClient
 from pipeline.model.errors import OutriderError
 from pipeline.runtime.checking.finding import Finding, State, of_error
 from pipeline.runtime.checking.places import Place, reached
@@ -14,19 +12,19 @@ from pipeline.runtime.checking.places import Place, reached
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from connectors.http.client import HttpClient
     from pipeline.model.clock import Clock
 
 _WHERE: Final = "status_page"
 
 
-def status_page(address: str, ca_file: Path | None, clock: Clock) -> list[Finding]:
+def status_page(
+    client: HttpClient, address: str, ca_file: Path | None, clock: Clock
+) -> list[Finding]:
     """Read the page once."""
     found = reached(_WHERE, Place.of(address, ca_file), clock)
     if found[-1].state in {State.FAIL, State.SKIP}:
         return found
-    parts = urlsplit(address)
-    root = f"{parts.scheme}://{parts.netloc}"
-    client = HttpClient("Status page", root, ca_file=ca_file, clock=clock)
     try:
         poll = StatusPageFeed(client, address, clock=clock).changed_since(None)
     except OutriderError as error:

@@ -5,11 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from connectors.http.client import HttpClient
 from connectors.sources.blob_api import BlobApi
-from connectors.sources.blob_sas import SharedAccess
 from connectors.sources.blobs import SCOPE as STORAGE_SCOPE
-from connectors.sources.event_hubs_login import KeyLogin, TokenLogin, address_of
 from pipeline.model.errors import OutriderError
 from pipeline.runtime.checking import activity, graph
 from pipeline.runtime.checking.blobs import containers
@@ -22,13 +19,8 @@ from pipeline.runtime.checking.page import status_page
 from pipeline.runtime.checking.permissions import NEEDED, READ_MESSAGES, granted
 from pipeline.runtime.checking.places import Place, reached
 from pipeline.runtime.checking.sign_in import Access
-from pipeline.runtime.secret_files import (
-    EVENT_HUBS_CONNECTION,
-    STORAGE_SAS,
-    exposed,
-    given,
-    read_secret,
-)
+from pipeline.runtime.secret_files import exposed
+from pipeline.runtime.services import Services
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -60,7 +52,8 @@ def check(config: Config, state: Path, clock: Clock) -> Iterator[Finding]:
             named = f", {tenant}" if len(tenants) > 1 else ""
             yield from _Tenant(config, tenant, f"sign-in{named}", named, clock).look()
     if live.status_page.enabled and live.status_page.address is not None:
-        yield from status_page(live.status_page.address, config.microsoft.ca_file, clock)
+        client = Services(config, clock).status_page()
+        yield from status_page(client, live.status_page.address, config.microsoft.ca_file, clock)
     if live.event_hubs.enabled:
         yield from _event_hubs(config, clock)
     if live.blobs.enabled:
@@ -98,6 +91,7 @@ class _Tenant:
         self._config, self._live, self._clock = config, config.collect, clock
         self._named, self._tenant = named, tenant
         self._access = Access(config.microsoft, tenant, where, clock)
+        self._services = Services(config, clock)
 
     def look(self) -> Iterator[Finding]:
         yield from self._access.look()
@@ -108,19 +102,11 @@ class _Tenant:
 
     def _graph(self) -> Iterator[Finding]:
         section = self._config.microsoft
-        scope = f"{section.where.graph}/.default"
-        token = self._access.granted(scope, "Microsoft Graph")
+        token = self._access.granted(self._services.graph_scope, "Microsoft Graph")
         yield token.finding
         found = reached("Microsoft Graph", Place.of(section.graph, section.ca_file), self._clock)
         yield from found
-        client = graph.Heard(
-            "Microsoft Graph",
-            section.graph,
-            tokens=self._access.identity,
-            scope=scope,
-            ca_file=section.ca_file,
-            clock=self._clock,
-        )
+        client = self._services.graph(graph.Heard, self._access.identity)
         for name in _GRAPH_SOURCES:
             if getattr(self._live, name).enabled:
                 yield from self._asked(name, token, found[-1], lambda n=name: self._ask(n, client))  # type: ignore[misc] # bound now
@@ -135,7 +121,7 @@ class _Tenant:
             return graph.audits(client, clock, alarm)
         if name == "audit_query":
             return graph.audit_query(client)
-        roles = self._access.granted(f"{self._config.microsoft.where.graph}/.default", "").roles
+        roles = self._access.granted(self._services.graph_scope, "").roles
         return graph.health(client, messages=roles is None or READ_MESSAGES.name in roles)
 
     def _activity(self) -> Iterator[Finding]:
@@ -145,19 +131,11 @@ class _Tenant:
             remedy = "read the audit log with collect.audit_query instead"
             yield Finding("activity", "name", State.FAIL, told, remedy)
             return
-        scope = f"{section.where.activity_audience}/.default"
-        token = self._access.granted(scope, "the Management Activity API")
+        token = self._access.granted(self._services.activity_scope, "the Management Activity API")
         yield token.finding
         found = reached("activity", Place.of(section.activity, section.ca_file), self._clock)
         yield from found
-        client = graph.Heard(
-            "Office 365 Management Activity API",
-            section.activity,
-            tokens=self._access.identity,
-            scope=scope,
-            ca_file=section.ca_file,
-            clock=self._clock,
-        )
+        client = self._services.activity(graph.Heard, self._access.identity)
         alarm = timedelta(minutes=live.alarm_minutes)
         yield from self._asked(
             "activity",
@@ -189,66 +167,46 @@ class _Tenant:
 
 
 def _event_hubs(config: Config, clock: Clock) -> Iterator[Finding]:
-    where, live, section = "event_hubs", config.collect.event_hubs, config.microsoft
+    where, live, services = "event_hubs", config.collect.event_hubs, Services(config, clock)
     try:
-        address = address_of(live.namespace or "", section.where.event_hubs)
+        address = services.hubs_address()
     except OutriderError as error:
         yield of_error(where, "name", error)
         return
-    login: KeyLogin | TokenLogin
-    if live.connection_string_file is not None or given(EVENT_HUBS_CONNECTION):
-        login = KeyLogin(
-            lambda: read_secret(
-                live.connection_string_file,
-                EVENT_HUBS_CONNECTION,
-                "the connection string of Event Hubs",
-                "collect.event_hubs.connection_string_file",
-            )
-        )
-    else:
-        access = Access(section, section.every_tenant[0], where, clock)
+    access = None if live.by_key else _access(config, where, clock)
+    if access is not None:
         token = access.granted(f"https://{address.host}/.default", "Event Hubs")
         yield token.finding
         if not token.given:
             yield skipped(where, "hub", "there is no token")
             return
-        login = TokenLogin(access.identity)
+    login = services.hubs_login(None if access is None else access.identity)
     alarm = timedelta(minutes=live.alarm_minutes)
-    yield from namespace(address, login, live.hubs, live.ca_file or section.ca_file, clock, alarm)
+    yield from namespace(address, login, live.hubs, services.hubs_ca_file, clock, alarm)
 
 
 def _blobs(config: Config, clock: Clock) -> Iterator[Finding]:
-    where, live, section = "blobs", config.collect.blobs, config.microsoft
-    address = live.address or f"https://{live.account}.{section.where.storage}"
-    found = reached(where, Place.of(address, section.ca_file), clock)
+    where, live, services = "blobs", config.collect.blobs, Services(config, clock)
+    found = reached(where, Place.of(services.storage_address, config.microsoft.ca_file), clock)
     yield from found
     if found[-1].state in _BAD:
         yield skipped(where, "container", "the account is not reached")
         return
-    by_signature = live.sas_file is not None or given(STORAGE_SAS)
-    access = None if by_signature else Access(section, section.every_tenant[0], where, clock)
+    access = None if live.by_signature else _access(config, where, clock)
     if access is not None:
         token = access.granted(STORAGE_SCOPE, "the storage account")
         yield token.finding
         if not token.given:
             yield skipped(where, "container", "there is no token")
             return
-    client = HttpClient(
-        "Azure Storage",
-        address,
-        tokens=None if access is None else access.identity,
-        scope=STORAGE_SCOPE,
-        ca_file=section.ca_file,
-        clock=clock,
-        secret=SharedAccess(lambda: _signature(live.sas_file), clock) if by_signature else None,
-    )
+    client = services.storage(None if access is None else access.identity)
     alarm = timedelta(minutes=live.alarm_minutes)
-    api = BlobApi(client, by_signature=by_signature)
+    api = BlobApi(client, by_signature=live.by_signature)
     yield from containers(api, live.containers, clock, alarm)
     yield agreed(where, client.skew)
     client.close()
 
 
-def _signature(path: Path | None) -> str:
-    what = "the shared access signature of the storage account"
-    return read_secret(path, STORAGE_SAS, what, "collect.blobs.sas_file")
+def _access(config: Config, where: str, clock: Clock) -> Access:
+    """The sign-in to what all tenants share."""
+    return Access(config.microsoft, config.microsoft.every_tenant[0], where, clock)

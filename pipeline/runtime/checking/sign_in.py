@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 from cryptography import x509
 
 from connectors.auth_errors import refusal
-from connectors.http.client import HttpClient, RefusedError
+from connectors.http.answers import RefusedError
+from connectors.http.client import HttpClient
 from pipeline.model.errors import OutriderError
 from pipeline.runtime.checking.clocks import agreed
 from pipeline.runtime.checking.finding import Finding, State, of_error, skipped

@@ -37,7 +37,7 @@ from pipeline.runtime.kafka.revoked import Revoked
 from pipeline.runtime.kafka.stored import read_back
 from pipeline.runtime.kafka.writing import Writing
 from pipeline.runtime.live.messages import UnreadableMessageError
-from pipeline.runtime.live.observe import observe
+from pipeline.runtime.live.observe import count, observe
 from pipeline.runtime.tracing import span
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from pipeline.model.clock import Clock
     from pipeline.runtime.config import Kafka
     from pipeline.runtime.judging import Settings
-    from pipeline.runtime.live.tenant import Issue
+    from pipeline.runtime.live.parts import Issue
     from pipeline.runtime.metrics import Metrics
 
 # How often offsets are committed where nothing is to be told.
@@ -335,33 +335,32 @@ class Detector:
         except KafkaError as error:
             raise unreachable(self._config, error) from error
         for place, end in ends.items():
-            behind = max(0, end - 1 - self._partitions[place.partition].position)
-            self._metrics.lag.labels(str(place.partition)).set(behind)
+            self._tell_lag(place.partition, self._behind(place.partition, end))
 
-    def _behind(self, number: int) -> int | None:
-        """Messages that are there and not taken yet, None if that is not known."""
-        end = self._consumer.highwater(TopicPartition(self._topics.events, number))
+    def _tell_lag(self, number: int, behind: int | None) -> None:
+        if behind is not None:
+            self._metrics.lag.labels(str(number)).set(behind)
+
+    def _behind(self, number: int, end: int | None = None) -> int | None:
+        """Messages that are there and not taken yet, None if that is not known.
+
+        ``end`` of the partition, if it was asked for; else as the last answer told it.
+        """
+        if end is None:
+            end = self._consumer.highwater(TopicPartition(self._topics.events, number))
         # The last offset of the topic is the mark of a transaction.
         return None if end is None else max(0, end - 1 - self._partitions[number].position)
 
     def _count(self, steps: dict[int, _Step], stored: int, seconds: float) -> None:
         metrics = self._metrics
-        metrics.commits.inc()
         held = [t for p in self._partitions.values() for t in p.engine.tenants.values()]
         observe(metrics, held, self._clock.now())
         rows = sum(s.rows for s in steps.values())
         letters = [m for s in steps.values() for m in s.dead]
-        flags = sum(len(i.flags) for s in steps.values() for _, i in s.issues)
-        incidents = sum(len(i.incidents) for s in steps.values() for _, i in s.issues)
-        metrics.events.inc(rows)
-        for letter in letters:
-            metrics.dead.labels(letter.reason).inc()
-        metrics.documents.labels("flag").inc(flags)
-        metrics.documents.labels("incident").inc(incidents)
+        issues = [i for s in steps.values() for _, i in s.issues]
+        flags, incidents = count(metrics, rows, letters, issues)
         for number in self._partitions:
-            behind = self._behind(number)
-            if behind is not None:
-                metrics.lag.labels(str(number)).set(behind)
+            self._tell_lag(number, self._behind(number))
         write = self._log.info if flags or incidents or letters else self._log.debug
         write(
             "commit",

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kafka import errors as kafka_errors
 
+from connectors.kafka.trouble import trouble
 from connectors.kafka.trust import distrust, tls_error
 from pipeline.model.errors import AuthError, ConfigError, FatalError, OutriderError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from connectors.kafka.trouble import Trouble
     from connectors.kafka.trust import Distrust
     from pipeline.runtime.config import Kafka
 
@@ -31,6 +33,12 @@ _TRUST: Final[Mapping[Distrust, str]] = {
     "unknown": "the broker's certificate is from an authority that is not trusted; name that "
     "authority with kafka.ca_file, if the broker is the right one",
     "other": "the broker's certificate cannot be trusted",
+}
+_TROUBLE: Final[Mapping[Trouble, str]] = {
+    "refused": "nothing listens there; check that it runs, and the port",
+    "unknown host": "the host name is not known; check kafka.servers",
+    "closed": "the broker closes the connection; if that goes on, its listener may want something "
+    "else than kafka.security says",
 }
 _ALERTS: Final = {
     "CERTIFICATE_EXPIRED": "our certificate has expired; renew kafka.certificate_file",
@@ -124,19 +132,8 @@ def passing_reason(error: BaseException) -> str:
     """What may go away by itself, in words."""
     if isinstance(error, OutriderError):
         return str(error)
-    text = str(error)
-    if "ECONNREFUSED" in text:
-        return "nothing listens there; check that it runs, and the port"
-    if "DNS" in text:
-        return "the host name is not known; check kafka.servers"
-    if isinstance(error, kafka_errors.InvalidReceiveError) or any(
-        word in text for word in ("disconnected", "EOF", "WRONG_VERSION_NUMBER", "reset")
-    ):
-        return (
-            "the broker closes the connection; if that goes on, its listener may want something "
-            "else than kafka.security says"
-        )
-    return f"{type(error).__name__}; check that it runs and lets us in"
+    told = _TROUBLE.get(trouble(error))
+    return told or f"{type(error).__name__}; check that it runs and lets us in"
 
 
 def _denied(

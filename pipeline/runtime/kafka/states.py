@@ -20,7 +20,7 @@ from pipeline.runtime.kafka.topics import partitions_of
 from pipeline.runtime.live.freezing import thaw
 from pipeline.runtime.live.held import Held
 from pipeline.runtime.live.messages import Message, UnreadableMessageError
-from pipeline.runtime.live.tenant import GroundPart
+from pipeline.runtime.live.parts import GroundPart
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator

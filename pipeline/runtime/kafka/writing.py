@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pipeline.model.dead_letter import DeadLetter
     from pipeline.runtime.config import Kafka
     from pipeline.runtime.kafka.partition import Partition
-    from pipeline.runtime.live.tenant import Issue
+    from pipeline.runtime.live.parts import Issue
 
 # A message waits so long for the brokers that keep its copies.
 _SEND_SECONDS: Final = 30

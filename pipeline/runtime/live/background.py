@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
-from pipeline.model.clock import SystemClock
+from pipeline.model.clock import SystemClock, rfc3339
 from pipeline.model.contracts import Missing, Poll
 from pipeline.model.errors import OutriderError, PacedError, RetriableError
 from pipeline.model.feed import FeedNotice, FeedState
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
     from pipeline.model.clock import Clock
-    from pipeline.model.contracts import AdvisoryFeed, AdvisoryPoll, Cursor, Source
-    from pipeline.model.vocabulary import Source as SourceName
+    from pipeline.model.contracts import AdvisoryPoll, Cursor
+    from pipeline.model.vocabulary import Source
     from pipeline.runtime.metrics import Metrics
 
 Told = TypeVar("Told", Poll, "AdvisoryPoll")
@@ -45,7 +45,7 @@ class Live:
     Attributes:
         kind: of a closed set, for metrics: ``graph_signins``.
         tenant: whose logs it brings; None = any that its records name.
-        what: the source or the feed.
+        ask: asks the source (``poll``) or the feed (``changed_since``), with a cursor.
         sources: the logs that it brings; empty for a feed of advisories.
         alarm: so long behind, and somebody has to know.
         idle_seconds: pause after it had nothing more.
@@ -53,8 +53,8 @@ class Live:
 
     kind: str
     tenant: str | None
-    what: Source | AdvisoryFeed
-    sources: tuple[SourceName, ...]
+    ask: Callable[[Cursor | None], Any]
+    sources: tuple[Source, ...]
     alarm: timedelta
     idle_seconds: float = 30.0
 
@@ -99,7 +99,6 @@ class Background(Generic[Told]):
 
     Args:
         live: what is asked.
-        call: asks it, with a cursor.
         pool: of threads; None = the caller's own thread.
         clock: tells how old things are.
         metrics, log: what others see of it.
@@ -109,7 +108,6 @@ class Background(Generic[Told]):
     def __init__(
         self,
         live: Live,
-        call: Callable[[Cursor | None], Told],
         *,
         pool: Executor | None,
         metrics: Metrics,
@@ -118,7 +116,6 @@ class Background(Generic[Told]):
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.live, self._pool = live, pool
-        self._call: Callable[[Cursor | None], Told] = call
         self._clock: Clock = clock or SystemClock()
         self._monotonic = monotonic
         self._metrics, self._log = metrics, log
@@ -148,10 +145,10 @@ class Background(Generic[Told]):
 
     def _submit(self, cursor: Cursor | None) -> Future[Told]:
         if self._pool is not None:
-            return self._pool.submit(self._call, cursor)
+            return self._pool.submit(self.live.ask, cursor)
         future: Future[Told] = Future()
         try:
-            future.set_result(self._call(cursor))
+            future.set_result(self.live.ask(cursor))
         except Exception as error:  # noqa: BLE001 # as a pool does
             future.set_exception(error)
         return future
@@ -193,7 +190,7 @@ class Background(Generic[Told]):
         more = bool(told.received)
         if isinstance(told, Poll):
             more = bool(told.batches) and more
-            standing.missing = tuple(told.missing)
+            self._miss(tuple(told.missing))
             if told.complete_to is not None:
                 standing.complete_to = told.complete_to
         pause = 0.0 if more else self.live.idle_seconds
@@ -212,6 +209,19 @@ class Background(Generic[Told]):
                 seconds=round(time.monotonic() - task.began, 3),
             )
 
+    def _miss(self, missing: tuple[Missing, ...]) -> None:
+        """Name each stretch once, when it is first known to be missing."""
+        for lack in sorted(set(missing) - set(self.standing.missing), key=lambda m: m.start):
+            self._log.warning(
+                "source",
+                feed=self.live.name,
+                outcome="missing",
+                begin=rfc3339(lack.start),
+                end=rfc3339(lack.end),
+                error=lack.reason,
+            )
+        self.standing.missing = missing
+
     def notice(self) -> FeedNotice:
         """How it does now."""
         live, standing, now = self.live, self.standing, self._clock.now()
@@ -224,9 +234,6 @@ class Background(Generic[Told]):
         elif now - done >= live.alarm:
             state = FeedState.BEHIND
             problem = standing.problem or "it works, and is still reading what came before"
-        elif standing.missing:
-            first = standing.missing[0]
-            problem = first.reason
         return FeedNotice(
             feed=live.name,
             sources=live.sources,
@@ -242,13 +249,3 @@ class Background(Generic[Told]):
 def seconds_missing(standing: Standing) -> float:
     """Length of all stretches that a feed knows it lacks, in seconds."""
     return sum((m.end - m.start).total_seconds() for m in standing.missing)
-
-
-def source_of(live: Live, **options: Any) -> Background[Poll]:
-    """A source of logs in the background; ``options`` are those of :class:`Background`."""
-    return Background(live, live.what.poll, **options)  # type: ignore[union-attr] # a source
-
-
-def feed_of(live: Live, **options: Any) -> Background[AdvisoryPoll]:
-    """A feed of advisories in the background."""
-    return Background(live, live.what.changed_since, **options)  # type: ignore[union-attr] # a feed

@@ -27,7 +27,7 @@ from pipeline.runtime.handing import Handing
 from pipeline.runtime.live.again import Again, hand_again, is_asked_for, messages_again
 from pipeline.runtime.live.engine import Engine, apply, restored
 from pipeline.runtime.live.messages import Kind, Message, UnreadableMessageError
-from pipeline.runtime.live.observe import observe
+from pipeline.runtime.live.observe import count, observe
 from pipeline.runtime.live.reading import Harvest, Reading
 
 if TYPE_CHECKING:
@@ -41,7 +41,8 @@ if TYPE_CHECKING:
     from pipeline.runtime.health import Health
     from pipeline.runtime.judging import Settings
     from pipeline.runtime.live.feeds import Feeds
-    from pipeline.runtime.live.tenant import Issue, Tenant
+    from pipeline.runtime.live.parts import Issue
+    from pipeline.runtime.live.tenant import Tenant
     from pipeline.runtime.metrics import Metrics
 
 # Messages kept beside the state: a restart takes them in again, at a million records a second.
@@ -137,6 +138,11 @@ class Embedded:
         return self._reading.finished
 
     @property
+    def problem(self) -> str | None:
+        """What is wrong with live sources, None if all work."""
+        return self._reading.problem
+
+    @property
     def done(self) -> bool:
         """Whether there will be nothing more to do."""
         return self.finished and not self.outstanding
@@ -168,7 +174,6 @@ class Embedded:
             self._start_anew()
             raise
         self._reading.keep(harvest)
-        self._health.remark = self._reading.problem
         self._count(step)
         self._deliver()
         self._tidy()
@@ -273,21 +278,15 @@ class Embedded:
 
     def _count(self, step: _Step) -> None:
         metrics = self._metrics
-        metrics.commits.inc()
-        metrics.events.inc(step.rows)
+        flags, incidents = count(metrics, step.rows, step.letters, [i for _, i in step.issues])
         for message in step.harvest.messages:
             metrics.messages.labels(message.kind.value).inc()
-        for letter in step.letters:
-            metrics.dead.labels(letter.reason).inc()
-        for _, issue in step.issues:
-            metrics.documents.labels("flag").inc(len(issue.flags))
-            metrics.documents.labels("incident").inc(len(issue.incidents))
         observe(metrics, self._engine.tenants.values(), self._clock.now())
         if step.issues:
             self._log.info(
                 "issued",
-                flags=sum(len(i.flags) for _, i in step.issues),
-                incidents=sum(len(i.incidents) for _, i in step.issues),
+                flags=flags,
+                incidents=incidents,
                 tenants=len(step.issues),
             )
 

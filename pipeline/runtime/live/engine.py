@@ -13,14 +13,15 @@ from pipeline.runtime.live.messages import (
     unpack_events,
     unpack_notice,
 )
-from pipeline.runtime.live.tenant import GroundPart, IssuedPart, Tenant
+from pipeline.runtime.live.parts import GroundPart, IssuedPart
+from pipeline.runtime.live.tenant import Tenant
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from pipeline.runtime.judging import Settings
     from pipeline.runtime.live.messages import Message
-    from pipeline.runtime.live.tenant import Issue
+    from pipeline.runtime.live.parts import Issue
 
 # Judging the open hours costs as much as two or three settled days, and nobody is waiting for
 # what happened weeks ago: a backlog is judged once a week of it; whoever has caught up, each

@@ -11,8 +11,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from pipeline.model.feed import FeedState
-from pipeline.runtime.live.background import feed_of, seconds_missing, source_of
-from pipeline.runtime.live.messages import Kind, Message, by_tenant, pack_events, pack_notice
+from pipeline.runtime.live.background import Background, seconds_missing
+from pipeline.runtime.live.messages import Kind, Message, event_messages, pack_notice
 from pipeline.runtime.live.rejects import letter
 
 if TYPE_CHECKING:
@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 
     from pipeline.model.advisory import Advisory
     from pipeline.model.clock import Clock
+    from pipeline.model.contracts import AdvisoryPoll, Poll
     from pipeline.model.feed import FeedNotice
-    from pipeline.runtime.live.background import Background, Live
+    from pipeline.runtime.live.background import Live
     from pipeline.runtime.live.reading import Harvest
     from pipeline.runtime.metrics import Metrics
 
@@ -61,10 +62,12 @@ class Feeds:
     ) -> None:
         shared: dict[str, Any] = {"pool": pool, "clock": clock, "metrics": metrics, "log": log}
         shared["monotonic"] = monotonic
-        self._sources = [source_of(s, **shared) for s in sources]
-        self._advisories = [feed_of(f, **shared) for f in advisories]
+        self._sources: list[Background[Poll]] = [Background(s, **shared) for s in sources]
+        self._advisories: list[Background[AdvisoryPoll]] = [
+            Background(f, **shared) for f in advisories
+        ]
         # The same feed, asked for everything: for tenants that have just come.
-        self._whole = [feed_of(f, **shared) for f in advisories]
+        self._whole: list[Background[AdvisoryPoll]] = [Background(f, **shared) for f in advisories]
         self._unnamed, self._clock, self._metrics = unnamed, clock, metrics
         self._ticked: datetime | None = None
         self._noticed: dict[tuple[str, str], FeedNotice] = {}
@@ -118,7 +121,7 @@ class Feeds:
         self._fresh = []
 
     def _read_source(
-        self, source: Background[Any], cursor: dict[str, Any] | None, harvest: Harvest
+        self, source: Background[Poll], cursor: dict[str, Any] | None, harvest: Harvest
     ) -> None:
         poll = source.ask(cursor)
         if poll is None:
@@ -127,17 +130,13 @@ class Feeds:
         harvest.cursors[source.live.name] = dict(poll.cursor)
         harvest.letters += [letter(r, now) for r in poll.rejects]
         unnamed = source.live.tenant or self._unnamed()
-        harvest.messages += [
-            Message(tenant, Kind.EVENTS, poll.read_at or now, pack_events(table))
-            for batch in poll.batches
-            for tenant, table in by_tenant(batch, unnamed)
-        ]
+        harvest.messages += event_messages(poll.batches, unnamed, poll.read_at or now)
         harvest.caught_up &= not poll.batches
 
     def _read_advisories(
         self,
-        feed: Background[Any],
-        whole: Background[Any],
+        feed: Background[AdvisoryPoll],
+        whole: Background[AdvisoryPoll],
         cursor: Callable[[str], dict[str, Any] | None],
         harvest: Harvest,
         known: set[str],

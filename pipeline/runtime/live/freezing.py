@@ -32,7 +32,7 @@ STATE_VERSION: Final = b"outrider.state/2\n"
 # Below this an array costs less inside the body than a row of its own.
 _PART_BYTES: Final = 32_768
 _OURS: Final = ("pipeline.model.", "pipeline.window.", "pipeline.correlate.", "pipeline.match.")
-_OURS_TOO: Final = ("detectors.", "pipeline.runtime.judging", "pipeline.runtime.live.tenant")
+_OURS_TOO: Final = ("detectors.", "pipeline.runtime.judging", "pipeline.runtime.live.parts")
 _FOREIGN: Final = frozenset(
     {
         ("builtins", "frozenset"),

@@ -19,7 +19,7 @@ from pipeline.model.event import EVENT_SCHEMA
 from pipeline.model.feed import FeedNotice
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
 
 
@@ -160,6 +160,21 @@ def by_tenant(table: pa.Table, unnamed: str) -> Iterator[tuple[str, pa.Table]]:
         several = len(set(column.dictionary)) > 1
         mine = lean(table.filter(pc.equal(column, name))) if several else table
         yield name or unnamed, _owned(mine, name or unnamed)
+
+
+def event_messages(batches: Iterable[pa.Table], unnamed: str, read_at: datetime) -> list[Message]:
+    """The messages of some batches, one for each tenant in each of them.
+
+    Args:
+        batches: tables of EVENT_SCHEMA.
+        unnamed: tenant of records that name none.
+        read_at: when they were read.
+    """
+    return [
+        Message(tenant, Kind.EVENTS, read_at, pack_events(table))
+        for batch in batches
+        for tenant, table in by_tenant(batch, unnamed)
+    ]
 
 
 def lean(table: pa.Table) -> pa.Table:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pipeline.model.clock import Clock
     from pipeline.runtime.judging import Settings
     from pipeline.runtime.live.held import Held
-    from pipeline.runtime.live.tenant import IssuedPart
+    from pipeline.runtime.live.parts import IssuedPart
 
 VERSION: Final = "outrider.state-export/1"
 _PART: Final = "parts/"

@@ -1,16 +1,40 @@
-"""What the tenants of a process look like from outside, as gauges."""
+"""What a process and its tenants look like from outside: counters and gauges."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
     from datetime import datetime
 
+    from pipeline.model.dead_letter import DeadLetter
     from pipeline.model.vocabulary import Source
+    from pipeline.runtime.live.parts import Issue
     from pipeline.runtime.live.tenant import Tenant
     from pipeline.runtime.metrics import Metrics
+
+
+def count(
+    metrics: Metrics, rows: int, letters: Iterable[DeadLetter], issues: Iterable[Issue]
+) -> tuple[int, int]:
+    """Count what a step made durable; the flags and incidents among it.
+
+    Args:
+        metrics: of the process.
+        rows: records taken in.
+        letters: what could not be used.
+        issues: what was told.
+    """
+    told = list(issues)
+    flags, incidents = sum(len(i.flags) for i in told), sum(len(i.incidents) for i in told)
+    metrics.commits.inc()
+    metrics.events.inc(rows)
+    for letter in letters:
+        metrics.dead.labels(letter.reason).inc()
+    metrics.documents.labels("flag").inc(flags)
+    metrics.documents.labels("incident").inc(incidents)
+    return flags, incidents
 
 
 def observe(metrics: Metrics, tenants: Collection[Tenant], now: datetime) -> None:

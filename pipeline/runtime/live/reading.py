@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from pipeline.runtime.live.messages import Kind, Message, by_tenant, pack_advisories, pack_events
+from pipeline.runtime.live.messages import Kind, Message, event_messages, pack_advisories
 from pipeline.runtime.live.rejects import letter
 
 if TYPE_CHECKING:
@@ -53,8 +53,9 @@ class Harvest:
 
     def advise(self, tenants: Sequence[str], advisories: Sequence[Advisory]) -> None:
         """Have tenants take in new versions of advisories."""
-        body = pack_advisories(advisories)
-        self.messages += [Message(t, Kind.ADVISORIES, body=body) for t in tenants]
+        if advisories:
+            body = pack_advisories(advisories)
+            self.messages += [Message(t, Kind.ADVISORIES, body=body) for t in tenants]
 
     @property
     def brought(self) -> bool:
@@ -152,11 +153,7 @@ class Reading:
         self, source: str, poll: Poll, told: Collection[str], tenants: Collection[str]
     ) -> list[Message]:
         read_at = poll.read_at or self._clock.now()
-        found = [
-            Message(tenant, Kind.EVENTS, read_at, pack_events(table))
-            for batch in poll.batches
-            for tenant, table in by_tenant(batch, self._unnamed())
-        ]
+        found = event_messages(poll.batches, self._unnamed(), read_at)
         heard = self._heard.setdefault(source, set())
         heard |= {m.tenant for m in found}
         if not poll.finished:
@@ -188,10 +185,7 @@ class Reading:
         if cursor is None:
             harvest.letters += [letter(r, self._clock.now()) for r in found.rejects]
         harvest.advisories += found.advisories
-        new = pack_advisories(found.advisories) if found.advisories else b""
-        fresh = set(known) - set(tenants)
-        every = pack_advisories(feed.changed_since(None).advisories) if fresh else b""
-        for tenant in known:
-            body = every if tenant in fresh else new
-            if body:
-                harvest.messages.append(Message(tenant, Kind.ADVISORIES, body=body))
+        fresh = [t for t in known if t not in tenants]
+        harvest.advise([t for t in known if t in tenants], found.advisories)
+        if fresh:
+            harvest.advise(fresh, feed.changed_since(None).advisories)

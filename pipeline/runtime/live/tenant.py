@@ -8,33 +8,29 @@ compared with what was issued (:mod:`pipeline.model.issued`), and the difference
 So late records change what they would have changed, and in the end everything is, by
 construction, what a backfill of the same records gives.
 
-The state is in two parts. The **ground part** (ground, tail, head) depends on the records
-alone: it can be had again from an older copy and the records since. The **issued part** says
-what has been told; it has to be kept with every document that goes out.
+The state is in two parts (:mod:`pipeline.runtime.live.parts`). The **ground part** (ground,
+tail, head) depends on the records alone: it can be had again from an older copy and the records
+since. The **issued part** says what has been told; it has to be kept with every document that
+goes out.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pyarrow as pa
 
-from detectors.issued import IssuedFlags
-from pipeline.correlate.issued import IssuedIncidents
-from pipeline.correlate.stopped import StoppedFeeds
 from pipeline.correlate.stopped import advance as watch
 from pipeline.match.stage import advance as match
 from pipeline.match.stage import drain
-from pipeline.match.state import MatchState
 from pipeline.model.clock import from_us, to_us
-from pipeline.model.event import EVENT_SCHEMA
 from pipeline.model.feed import FeedNotice, FeedState
-from pipeline.runtime.judging import Judging
-from pipeline.runtime.live.messages import lean
+from pipeline.runtime.live.parts import GroundPart, Issue, IssuedPart, Truth
 from pipeline.runtime.live.silence import silence_notice, silent_feeds
+from pipeline.runtime.live.tail import between, keep, microseconds, newest, oldest, since
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -45,7 +41,7 @@ if TYPE_CHECKING:
     from pipeline.model.incident import Incident
     from pipeline.model.vocabulary import Source
     from pipeline.model.window import WindowBlock
-    from pipeline.runtime.judging import Judged, Settings
+    from pipeline.runtime.judging import Judging, Settings
 
 # The Activity API promises no bound; a record a day late is usual when it catches up, and 90
 # minutes is its ordinary delay (rounded up).
@@ -62,62 +58,6 @@ KEPT: Final = timedelta(days=7)
 
 _DAY: Final = timedelta(days=1)
 _HOUR: Final = timedelta(hours=1)
-_CHUNK_ROWS: Final = 65_536
-
-
-@dataclass(slots=True)
-class Truth:
-    """Revisions in order, as the stages gave them."""
-
-    flags: list[Flag] = field(default_factory=list)
-    incidents: list[Incident] = field(default_factory=list)
-
-    def add(self, judged: Judged) -> None:
-        """Append what a block gave."""
-        self.flags += judged.flags
-        self.incidents += judged.incidents
-
-
-@dataclass(slots=True)
-class GroundPart:
-    """What the records alone decide.
-
-    Attributes:
-        ground: judged up to ``closed_to``, the start of a UTC day.
-        closed_to: None until the first day is closed.
-        truth: what the ground gave and may still be compared with.
-        tail: records since, tables of EVENT_SCHEMA, one tenant.
-        clock: newest moment any record speaks of.
-        advisories: those not handed to the matching yet.
-        too_old, too_new: records that no day could take any more, or yet.
-        name: of the tenant, once a feed of it has told how it does.
-        feeds: the newest notice of each feed.
-    """
-
-    ground: Judging = field(default_factory=Judging)
-    closed_to: datetime | None = None
-    truth: Truth = field(default_factory=Truth)
-    tail: list[pa.Table] = field(default_factory=list)
-    clock: datetime | None = None
-    advisories: list[Advisory] = field(default_factory=list)
-    too_old: int = 0
-    too_new: int = 0
-    name: str = ""
-    feeds: dict[str, FeedNotice] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class IssuedPart:
-    """What has been told, and by when.
-
-    ``judged_to`` is the clock of the last judgement.
-    """
-
-    flags: IssuedFlags = field(default_factory=IssuedFlags)
-    incidents: IssuedIncidents = field(default_factory=IssuedIncidents)
-    matched: MatchState = field(default_factory=MatchState)
-    judged_to: datetime | None = None
-    stopped: StoppedFeeds = field(default_factory=StoppedFeeds)
 
 
 @dataclass(slots=True)
@@ -126,18 +66,6 @@ class _Head:
     truth: Truth
     to: datetime
     hour: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Issue:
-    """What one judgement adds: revisions to tell, in order."""
-
-    flags: tuple[Flag, ...] = ()
-    incidents: tuple[Incident, ...] = ()
-
-    def __bool__(self) -> bool:
-        """Whether there is anything to tell."""
-        return bool(self.flags or self.incidents)
 
 
 class Tenant:
@@ -221,53 +149,35 @@ class Tenant:
         if not events.num_rows:
             return
         part = self.ground
-        time = _us(events, "event_time")
-        newest = np.maximum(time, _us(events, "received_time"))
+        time = microseconds(events, "event_time")
+        known = np.maximum(time, microseconds(events, "received_time"))
         if collected_at is not None:
-            good = newest <= to_us(collected_at + AHEAD)
+            good = known <= to_us(collected_at + AHEAD)
             part.too_new += int((~good).sum())
             if not good.all():
-                events, time, newest = events.filter(pa.array(good)), time[good], newest[good]
-            newest = np.minimum(newest, to_us(collected_at))
+                events, time, known = events.filter(pa.array(good)), time[good], known[good]
+            known = np.minimum(known, to_us(collected_at))
         if not len(time):
             return
-        clock = from_us(int(newest.max()))
+        clock = from_us(int(known.max()))
         part.clock = clock if part.clock is None else max(part.clock, clock)
-        oldest = part.closed_to or _day(part.clock - OLDEST)
-        late = time < to_us(oldest)
+        first = part.closed_to or _day(part.clock - OLDEST)
+        late = time < to_us(first)
         if late.any():
             part.too_old += int(late.sum())
             events, time = events.filter(pa.array(~late)), time[~late]
         if events.num_rows:
-            self._keep(events)
+            keep(part.tail, events)
             if part.closed_to is None:
                 self._first = min(self._oldest(), int(time.min()))
             self._news = True
             self._settle()
 
-    def _keep(self, events: pa.Table) -> None:
-        """Small tables are joined: a thousand batches of ten rows would cost more than the rows."""
-        tail = self.ground.tail
-        if tail and tail[-1].num_rows + events.num_rows <= _CHUNK_ROWS:
-            events = pa.concat_tables([tail.pop(), events])
-            if events.column("event_id").num_chunks > 64:
-                events = events.unify_dictionaries().combine_chunks()
-        tail.append(events)
-
     def _oldest(self) -> int:
         """Event time of the oldest record before anything is closed, in microseconds."""
         if self._first is None:
-            self._first = min(int(_us(t, "event_time").min()) for t in self.ground.tail)
+            self._first = oldest(self.ground.tail)
         return self._first
-
-    def _between(self, start: datetime, until: datetime) -> pa.Table:
-        found = [EVENT_SCHEMA.empty_table()]
-        for table in self.ground.tail:
-            time = _us(table, "event_time")
-            mine = (time >= to_us(start)) & (time < to_us(until))
-            if mine.any():
-                found.append(table if mine.all() else table.filter(pa.array(mine)))
-        return pa.concat_tables(found)
 
     def _settle(self) -> None:
         """Judge for good the days that no record can change any more."""
@@ -283,7 +193,7 @@ class Tenant:
         while self._sure_to(part.clock) >= part.closed_to + _DAY + GRACE:
             start = part.closed_to
             for begin, end in _days(start, start + _DAY):
-                events = self._between(begin, end)
+                events = between(self.ground.tail, begin, end)
                 part.truth.add(
                     part.ground.advance(
                         self.settings,
@@ -295,7 +205,7 @@ class Tenant:
                     )
                 )
             part.closed_to = start + _DAY
-            part.tail = [t for t in (_since(t, part.closed_to) for t in part.tail) if t.num_rows]
+            part.tail = since(part.tail, part.closed_to)
             self._head = None
 
     def judge(self, *, finish: bool = False) -> Issue:
@@ -356,8 +266,7 @@ class Tenant:
 
     def _judge_all(self, now: datetime) -> tuple[Truth, bool]:
         judging, truth = self.ground.ground.copy(), Truth()
-        newest = max(int(_us(t, "event_time").max()) for t in self.ground.tail)
-        end = _day(from_us(newest)) + _DAY
+        end = _day(from_us(newest(self.ground.tail))) + _DAY
         self._lead(judging, truth, self._start(), max(end, self._start()), now)
         self._head = None
         return truth, True
@@ -391,7 +300,7 @@ class Tenant:
     ) -> None:
         reached = self._reached
         for begin, end in _days(start, until):
-            events = self._between(begin, end)
+            events = between(self.ground.tail, begin, end)
             judged = judging.advance(
                 self.settings, events, start=begin, until=end, data_end=now, reached=reached
             )
@@ -425,24 +334,6 @@ class Tenant:
         }
         if issued.judged_to is not None and issued.judged_to >= part.closed_to:
             part.truth = Truth(list(flags.values()), list(incidents.values()))
-
-
-def _us(table: pa.Table, column: str) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """A column of times as microseconds since 1970; null = 0."""
-    values = table.column(column)
-    if values.null_count == len(values):
-        return np.zeros(len(values), np.int64)
-    # A table of small batches has up to 64 chunks, and a kernel costs 10 us a chunk.
-    chunks = [c.view(pa.int64()) for c in values.chunks]
-    if values.null_count:
-        chunks = [c.fill_null(0) for c in chunks]
-    whole = [c.to_numpy() for c in chunks]
-    return whole[0] if len(whole) == 1 else np.concatenate(whole)
-
-
-def _since(table: pa.Table, start: datetime) -> pa.Table:
-    mine = _us(table, "event_time") >= to_us(start)
-    return table if mine.all() else lean(table.filter(pa.array(mine)))
 
 
 def _day(moment: datetime) -> datetime:

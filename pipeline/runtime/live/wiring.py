@@ -6,8 +6,7 @@ import time
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any, Final
 
 from connectors.advisories.service_health import ServiceHealthFeed
 from connectors.advisories.status_page import StatusPageFeed
@@ -17,26 +16,17 @@ from connectors.sources.activity import ActivitySource
 from connectors.sources.activity_api import QUOTA_REQUESTS, QUOTA_SECONDS, ActivityApi
 from connectors.sources.audit_query import AuditQuerySource
 from connectors.sources.audit_query_api import AuditQueryApi
-from connectors.sources.blob_sas import SharedAccess
-from connectors.sources.blobs import SCOPE as STORAGE_SCOPE
 from connectors.sources.blobs import Blobs
 from connectors.sources.directory_audits import DirectoryAudits
 from connectors.sources.event_hubs import EventHubs
-from connectors.sources.event_hubs_login import KeyLogin, TokenLogin, address_of
 from connectors.sources.graph_listing import application_budget, reports_budget
 from connectors.sources.graph_signins import GraphSignins
-from pipeline.model.errors import ConfigError
 from pipeline.model.vocabulary import Source
 from pipeline.runtime.identity import signed_in
 from pipeline.runtime.live.background import Live
 from pipeline.runtime.live.feeds import Feeds
 from pipeline.runtime.live.pool import DaemonPool
-from pipeline.runtime.secret_files import (
-    EVENT_HUBS_CONNECTION,
-    STORAGE_SAS,
-    given,
-    read_secret,
-)
+from pipeline.runtime.services import ACTIVITY, Services
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,6 +36,7 @@ if TYPE_CHECKING:
     from connectors.auth import Identity
     from connectors.normalise.settings import NormaliseSettings
     from pipeline.model.clock import Clock
+    from pipeline.model.contracts import Cursor
     from pipeline.runtime.config import Config
     from pipeline.runtime.metrics import Metrics
 
@@ -76,7 +67,7 @@ class Wiring:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._config, self._settings, self._clock = config, settings, clock
-        self._monotonic = monotonic
+        self._services, self._monotonic = Services(config, clock), monotonic
         self._all_tenants = application_budget(monotonic=monotonic)
         self._identities: dict[str, Identity] = {}
         self._reports: dict[str, Budget] = {}
@@ -115,73 +106,6 @@ class Wiring:
             self._identities[tenant] = made
         return self._identities[tenant]
 
-    def graph(self, tenant: str, budget: Budget | None) -> HttpClient:
-        """Microsoft Graph, asked as ourselves in a tenant."""
-        microsoft = self._config.microsoft
-        return HttpClient(
-            "Microsoft Graph",
-            microsoft.graph,
-            tokens=self.identity(tenant),
-            scope=f"{microsoft.where.graph}/.default",
-            budget=budget,
-            ca_file=microsoft.ca_file,
-            clock=self._clock,
-        )
-
-    def activity_api(self, tenant: str) -> ActivityApi:
-        """The Management Activity API of a tenant.
-
-        Raises:
-            ConfigError: the cloud offers none.
-        """
-        microsoft = self._config.microsoft
-        if microsoft.activity is None:
-            raise ConfigError(
-                f"collect.activity: the cloud {microsoft.cloud!r} offers no Management Activity "
-                "API; switch it off, and export the audit log to files"
-            )
-        client = HttpClient(
-            "Office 365 Management Activity API",
-            microsoft.activity,
-            tokens=self.identity(tenant),
-            scope=f"{microsoft.where.activity_audience}/.default",
-            budget=Budget(
-                QUOTA_REQUESTS,
-                QUOTA_SECONDS,
-                "Office 365 Management Activity API",
-                monotonic=self._monotonic,
-            ),
-            ca_file=microsoft.ca_file,
-            clock=self._clock,
-        )
-        publisher = self._config.collect.activity.publisher
-        return ActivityApi(client, tenant=tenant, publisher=publisher)
-
-    def event_hubs(self) -> EventHubs:
-        """The hubs of the namespace that is configured."""
-        hubs, microsoft = self._config.collect.event_hubs, self._config.microsoft
-        address = address_of(hubs.namespace or "", microsoft.where.event_hubs)
-        login: KeyLogin | TokenLogin
-        if hubs.connection_string_file is not None or given(EVENT_HUBS_CONNECTION):
-            login = KeyLogin(
-                lambda: read_secret(
-                    hubs.connection_string_file,
-                    EVENT_HUBS_CONNECTION,
-                    "the connection string of Event Hubs",
-                    "collect.event_hubs.connection_string_file",
-                )
-            )
-        else:
-            login = TokenLogin(self.identity(microsoft.every_tenant[0]))
-        return EventHubs(
-            address,
-            login,
-            self._settings,
-            hubs=hubs.hubs,
-            ca_file=hubs.ca_file or microsoft.ca_file,
-            clock=self._clock,
-        )
-
     def _of(self, tenant: str) -> NormaliseSettings:
         return replace(self._settings, tenant=tenant.casefold())
 
@@ -190,110 +114,107 @@ class Wiring:
             self._reports[tenant] = reports_budget(self._all_tenants, monotonic=self._monotonic)
         return self._reports[tenant]
 
+    def _graph(self, tenant: str, budget: Budget | None = None) -> HttpClient:
+        return self._services.graph(HttpClient, self.identity(tenant), budget)
+
     def _graph_signins(self, tenant: str) -> Live:
         section = self._config.collect.graph_signins
         source = GraphSignins(
-            self.graph(tenant, self._budget(tenant)),
+            self._graph(tenant, self._budget(tenant)),
             self._of(tenant),
             lookback=timedelta(hours=section.lookback_hours),
             version=section.version,
             clock=self._clock,
         )
         logs = _SIGN_INS if section.version == "beta" else _SIGN_INS[:1]
-        return _live("graph_signins", tenant, source, logs, section.alarm_minutes)
+        return _live("graph_signins", tenant, source.poll, logs, section.alarm_minutes)
 
     def _directory_audits(self, tenant: str) -> Live:
         section = self._config.collect.directory_audits
         source = DirectoryAudits(
-            self.graph(tenant, self._budget(tenant)),
+            self._graph(tenant, self._budget(tenant)),
             self._of(tenant),
             lookback=timedelta(hours=section.lookback_hours),
             clock=self._clock,
         )
         logs = (Source.ENTRA_DIRECTORY_AUDIT,)
-        return _live("directory_audits", tenant, source, logs, section.alarm_minutes)
+        return _live("directory_audits", tenant, source.poll, logs, section.alarm_minutes)
 
     def _activity(self, tenant: str) -> Live:
         section = self._config.collect.activity
+        quota = Budget(QUOTA_REQUESTS, QUOTA_SECONDS, ACTIVITY, monotonic=self._monotonic)
+        client = self._services.activity(HttpClient, self.identity(tenant), quota)
         source = ActivitySource(
-            self.activity_api(tenant),
+            ActivityApi(client, tenant=tenant, publisher=section.publisher),
             self._of(tenant),
             kinds=section.content,
             lookback=timedelta(hours=section.lookback_hours),
             clock=self._clock,
             monotonic=self._monotonic,
         )
-        return _live("activity", tenant, source, (Source.EXCHANGE_AUDIT,), section.alarm_minutes)
+        return _live(
+            "activity", tenant, source.poll, (Source.EXCHANGE_AUDIT,), section.alarm_minutes
+        )
 
     def _audit_query(self, tenant: str) -> Live:
         section = self._config.collect.audit_query
         source = AuditQuerySource(
-            AuditQueryApi(self.graph(tenant, None)),
+            AuditQueryApi(self._graph(tenant)),
             self._of(tenant),
             lookback=timedelta(hours=section.lookback_hours),
             clock=self._clock,
         )
         logs = (Source.EXCHANGE_AUDIT,)
-        return _live("audit_query", tenant, source, logs, section.alarm_minutes)
+        return _live("audit_query", tenant, source.poll, logs, section.alarm_minutes)
 
     def _blobs(self) -> Live:
-        section, microsoft = self._config.collect.blobs, self._config.microsoft
-        signed = section.sas_file is not None or given(STORAGE_SAS)
-        client = HttpClient(
-            "Azure Storage",
-            section.address or f"https://{section.account}.{microsoft.where.storage}",
-            tokens=None if signed else self.identity(microsoft.every_tenant[0]),
-            scope=STORAGE_SCOPE,
-            ca_file=microsoft.ca_file,
-            clock=self._clock,
-            secret=SharedAccess(self._signature, self._clock) if signed else None,
-        )
+        section = self._config.collect.blobs
         source = Blobs(
-            client,
+            self._services.storage(self._tokens(own_way=section.by_signature)),
             self._settings,
             containers=section.containers,
-            by_signature=signed,
+            by_signature=section.by_signature,
             lookback=timedelta(hours=section.lookback_hours),
             clock=self._clock,
             monotonic=self._monotonic,
         )
-        return _live("blobs", None, source, _DIAGNOSTICS, section.alarm_minutes)
-
-    def _signature(self) -> str:
-        return read_secret(
-            self._config.collect.blobs.sas_file,
-            STORAGE_SAS,
-            "the shared access signature",
-            "collect.blobs.sas_file",
-        )
+        return _live("blobs", None, source.poll, _DIAGNOSTICS, section.alarm_minutes)
 
     def _event_hubs(self) -> Live:
-        minutes = self._config.collect.event_hubs.alarm_minutes
-        source = self.event_hubs()
-        return _live("event_hubs", None, source, _DIAGNOSTICS, minutes, _HUBS_IDLE_SECONDS)
+        section = self._config.collect.event_hubs
+        source = EventHubs(
+            self._services.hubs_address(),
+            self._services.hubs_login(self._tokens(own_way=section.by_key)),
+            self._settings,
+            hubs=section.hubs,
+            ca_file=self._services.hubs_ca_file,
+            clock=self._clock,
+        )
+        minutes = section.alarm_minutes
+        return _live("event_hubs", None, source.poll, _DIAGNOSTICS, minutes, _HUBS_IDLE_SECONDS)
+
+    def _tokens(self, *, own_way: bool) -> Identity | None:
+        """Who signs in at what all tenants share: the first of them, where nothing else does."""
+        return None if own_way else self.identity(self._config.microsoft.every_tenant[0])
 
     def _service_health(self, tenant: str) -> Live:
         section = self._config.collect.service_health
         feed = ServiceHealthFeed(
-            self.graph(tenant, None),
+            self._graph(tenant),
             every=timedelta(minutes=section.every_minutes),
             clock=self._clock,
         )
-        return _live("service_health", tenant, feed, (), section.alarm_minutes)
+        return _live("service_health", tenant, feed.changed_since, (), section.alarm_minutes)
 
     def _status_page(self) -> Live:
         section = self._config.collect.status_page
-        address = section.address or ""
-        parts = urlsplit(address)
-        page = HttpClient(
-            "status page",
-            f"{parts.scheme}://{parts.netloc}",
-            ca_file=self._config.microsoft.ca_file,
+        feed = StatusPageFeed(
+            self._services.status_page(),
+            section.address or "",
+            every=timedelta(minutes=section.every_minutes),
             clock=self._clock,
         )
-        every = timedelta(minutes=section.every_minutes)
-        feed = StatusPageFeed(page, address, every=every, clock=self._clock)
-        return _live("status_page", None, feed, (), section.alarm_minutes)
+        return _live("status_page", None, feed.changed_since, (), section.alarm_minutes)
 
 
 @contextmanager
@@ -330,16 +251,10 @@ def live_feeds(
 def _live(
     kind: str,
     tenant: str | None,
-    what: object,
+    ask: Callable[[Cursor | None], Any],
     logs: tuple[Source, ...],
     alarm_minutes: int,
     idle_seconds: float = 30.0,
 ) -> Live:
-    return Live(
-        kind,
-        None if tenant is None else tenant.casefold(),
-        what,  # type: ignore[arg-type] # a source or a feed, as its maker says
-        logs,
-        timedelta(minutes=alarm_minutes),
-        idle_seconds,
-    )
+    name = None if tenant is None else tenant.casefold()
+    return Live(kind, name, ask, logs, timedelta(minutes=alarm_minutes), idle_seconds)

@@ -86,3 +86,13 @@ def test_a_run_writes_the_form_of_its_configuration(tmp_path, monkeypatch):
     result = CliRunner().invoke(app, command)
     assert result.exit_code == 0, result.output
     assert made == [(state, FORMS["cef"])]
+
+
+@BESIDE
+def test_what_a_form_has_no_words_for_is_rejected_and_stops_nothing(tmp_path, form):
+    newer = incident(revision=2) | {"severity": "apocalyptic"}
+    done = NdjsonSink(tmp_path, form).deliver([incident(revision=1), newer, incident(revision=3)])
+    assert [revision for _, revision in done.accepted] == [1, 3]
+    assert [revision for _, revision in done.rejected] == [2]
+    assert [n for _, n in keys(tmp_path / f"incidents{form.suffix}", form)] == [1, 3]
+    assert [n for _, n in keys(tmp_path / "incidents.ndjson", FORMS["json"])] == [1, 2, 3]

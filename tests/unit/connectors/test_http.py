@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 
 import pytest
 
+from connectors.http.answers import RefusedError, error_code
 from connectors.http.budget import Budget
-from connectors.http.client import HttpClient, RefusedError, error_code
+from connectors.http.client import HttpClient
 from pipeline.model.clock import ManualClock
 from pipeline.model.errors import AuthError, RetriableError, ThrottledError
 from tests.services.server import Reply, Service, serving
