@@ -35,6 +35,7 @@ from pipeline.runtime.kafka.topics import init
 from pipeline.runtime.live.messages import Kind, Message
 from tests.kafka.broker import Cluster, unmet
 
+DELAY_PEOPLE = 200
 OUTRIDER = [sys.executable, "-c", "from pipeline.cli.main import run; run()"]
 PEER = """
 import collections, sys, resource, time
@@ -183,7 +184,7 @@ def delay(bench: Bench, args: argparse.Namespace) -> None:
     """Each tenant in turn has an outage; the message that ends its minute is timed."""
     config = bench.config("delay")
     tenants = args.delays
-    send(config, tenants, 60, 9)
+    send(config, tenants, DELAY_PEOPLE, 9, more_hours=OUTAGE_HOUR)
     running = bench.worker(config, "w")
     end = ends(config)
     while position(config) < end:
@@ -198,7 +199,7 @@ def delay(bench: Bench, args: argparse.Namespace) -> None:
     sent, seen = {}, {}
     moment = begin(9)
     for number, name in enumerate(tenant_names(tenants)):
-        batches = hour_of(number, 60, 9 * 24 + OUTAGE_HOUR, failing=True)
+        batches = hour_of(number, DELAY_PEOPLE, 9 * 24 + OUTAGE_HOUR, failing=True)
         for until in range(1, 60):
             now = moment.replace(hour=OUTAGE_HOUR, minute=until)
             minute = [b for at, b in batches if at == until - 1]
@@ -207,6 +208,7 @@ def delay(bench: Bench, args: argparse.Namespace) -> None:
             writer.begin_transaction()
             for m in messages:
                 told = {"key": m.tenant.encode(), "value": m.body, "headers": m.headers()}
+                told["partition"] = number % config.partitions
                 writer.send(topics.events, **told)
             sent[name] = time.monotonic()
             writer.commit_transaction()

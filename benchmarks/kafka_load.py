@@ -116,12 +116,12 @@ def _named(codes: NDArray[Any], names: list[str]) -> pa.DictionaryArray:
     return pa.DictionaryArray.from_arrays(pa.array(codes, pa.int32()), pa.array(names, pa.string()))
 
 
-def send(config: Kafka, tenants: int, people: int, days: int) -> int:
+def send(config: Kafka, tenants: int, people: int, days: int, more_hours: int = 0) -> int:
     """Fill the topic of events, hour by hour, a partition for each tenant in turn; the records."""
     writer, topic = producer(config, f"bench-{config.prefix}"), Topics(config.prefix).events
     total = 0
     names = tenant_names(tenants)
-    for hour in range(days * 24):
+    for hour in range(days * 24 + more_hours):
         writer.begin_transaction()
         read_at = MONDAY + timedelta(hours=hour + 1)
         for number, name in enumerate(names):
