@@ -6,7 +6,8 @@ settled, and hands in from there again after a restart. What was settled behind 
 mind here, so that only the gap is handed in again while the process lives.
 
 Nothing here sleeps: a destination that asks for time is not called before it is over, and the
-caller goes on with other work meanwhile.
+caller goes on with other work meanwhile. One that is far away is called on a thread of its own, so
+that a slow one costs itself time and nobody else.
 """
 
 from __future__ import annotations
@@ -19,10 +20,11 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from pipeline.model.contracts import Delivery
 from pipeline.model.dead_letter import DOCUMENT, REFUSED_BY_SINK, DeadLetter
-from pipeline.model.errors import RetriableError
+from pipeline.model.errors import FatalError, RetriableError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Sequence
+    from collections.abc import Callable, Hashable, Mapping, Sequence
+    from concurrent.futures import Executor, Future
 
     from pipeline.model.contracts import Sink
 
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 AGAIN_SECONDS: Final = 30.0
 # One that asks for more is asked after this, all the same: it may have meant milliseconds.
 MOST_SECONDS: Final = 3600.0
+# What a person has to mend is looked at again now and then: they may have.
+MENDED_SECONDS: Final = 300.0
 _PACE_SECONDS: Final = 1.0
 
 
@@ -71,12 +75,14 @@ class Handed:
         refused: places of the refused ones among those.
         again: seconds before which the destination wants nothing; None = go on.
         problem: why it took nothing; None if it answered.
+        asked: it was called and has not answered yet; call again, with the same or more.
     """
 
     taken: int
     refused: tuple[int, ...] = ()
     again: float | None = None
     problem: str | None = None
+    asked: bool = False
 
     @property
     def failed(self) -> bool:
@@ -94,21 +100,41 @@ class Handing:
     Args:
         name: of the destination.
         sink: the destination.
+        pool: of threads, for one that is far away; None = it is called on the caller's own.
+        patient: what only a person can mend, a wrong token say, is a problem that is looked at
+            again in some minutes, so that others go on; else it is raised.
         monotonic: seconds that only grow.
     """
 
     def __init__(
-        self, name: str, sink: Sink, *, monotonic: Callable[[], float] = time.monotonic
+        self,
+        name: str,
+        sink: Sink,
+        *,
+        pool: Executor | None = None,
+        patient: bool = False,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name, self._sink, self._monotonic = name, sink, monotonic
-        self._until = -math.inf
+        self._pool, self._patient, self._until = pool, patient, -math.inf
+        # One call at a time, whatever the line: a destination is used by one thread.
+        self._calls: dict[Hashable, Future[Delivery]] = {}
         # By line and key: whether it was accepted.
         self._ahead: dict[Hashable, dict[tuple[str, int], bool]] = {}
+        self.problem: str | None = None
+        """Why it takes nothing now, None if it does as far as is known."""
+        self.hopeless = False
+        """Whether a person has to act before it takes anything."""
+
+    @property
+    def asked(self) -> bool:
+        """Whether a portion is under way whose answer nobody has taken yet."""
+        return bool(self._calls)
 
     @property
     def waiting(self) -> bool:
-        """Whether the destination has asked for time that is not over yet."""
-        return self._monotonic() < self._until
+        """Whether it has asked for time that is not over yet, or is still at the last portion."""
+        return self._monotonic() < self._until or any(not c.done() for c in self._calls.values())
 
     def hand(self, portion: Sequence[Document], line: Hashable = None) -> Handed:
         """Hand one portion over, in order.
@@ -121,15 +147,28 @@ class Handing:
             FatalError: a person has to act; nothing of the portion counts as settled.
         """
         ahead = self._ahead.setdefault(line, {})
-        fresh = [d for d in portion if (d.id, d.revision) not in ahead]
+        fresh = [d.document for d in portion if (d.id, d.revision) not in ahead]
         done, problem, again = Delivery(()), None, None
         try:
             if fresh:
-                done = self._sink.deliver([d.document for d in fresh])
-            again = done.retry_after
+                answer = self._call(fresh, line)
+                if answer is None:
+                    return Handed(0, asked=True)
+                done = answer
+            again, self.hopeless = done.retry_after, False
         except RetriableError as error:
-            problem = str(error)
+            problem, self.hopeless = str(error), False
             again = AGAIN_SECONDS if error.retry_after is None else error.retry_after
+        except FatalError as error:
+            if not self._patient:
+                raise
+            problem, again, self.hopeless = str(error), MENDED_SECONDS, True
+        except Exception as error:
+            if not self._patient:
+                raise
+            problem = f"{self.name}: {type(error).__name__} while delivering; please report it"
+            again, self.hopeless = MENDED_SECONDS, True
+        self.problem = problem
         ahead.update(dict.fromkeys(done.accepted, True))
         ahead.update(dict.fromkeys(done.rejected, False))
         settled = _prefix(portion, ahead)
@@ -142,6 +181,16 @@ class Handing:
             again = min(max(again, 0.0), MOST_SECONDS)
             self._until = self._monotonic() + again
         return Handed(settled, refused, again, problem)
+
+    def _call(self, documents: Sequence[Mapping[str, Any]], line: Hashable) -> Delivery | None:
+        """What the destination answers; None while it is at it."""
+        if self._pool is None:
+            return self._sink.deliver(documents)
+        if line not in self._calls:
+            self._calls[line] = self._pool.submit(self._sink.deliver, documents)
+        if not self._calls[line].done():
+            return None
+        return self._calls.pop(line).result()
 
     def forget(self, line: Hashable) -> None:
         """Drop what is known of a line that goes to somebody else."""

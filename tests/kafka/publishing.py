@@ -136,7 +136,7 @@ def in_order(found):
     return True
 
 
-def deliverer(config, sink, name="a", *, metrics=None, sink_name="siem", session_ms=6000):
+def deliverer(config, sink, name="a", *, metrics=None, sink_name="siem", session_ms=6000, **more):
     return Deliverer(
         config,
         sink_name,
@@ -146,6 +146,7 @@ def deliverer(config, sink, name="a", *, metrics=None, sink_name="siem", session
         metrics=metrics or Metrics(),
         log=LOG,
         session_ms=session_ms,
+        **more,
     )
 
 

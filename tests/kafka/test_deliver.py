@@ -161,6 +161,36 @@ def test_a_destination_that_is_down_loses_nothing_and_its_worker_stays_in_the_gr
     worker.close()
 
 
+def test_a_new_destination_may_begin_with_what_comes_and_then_misses_nothing(config, publisher):
+    publisher.send(*revisions(3, "before"))
+    worker = deliverer(config, Memory(), history=False)
+    until(lambda: len(worker.partitions) == 2 * PARTITIONS, worker.step)
+    worker.step()
+    worker.close()
+    publisher.send(*revisions(2, "away"))
+    sink = Memory()
+    worker = deliverer(config, sink, history=False)
+    until(lambda: len(sink.held) == 2, worker.step)
+    publisher.send(*revisions(1, "since"))
+    until(lambda: len(sink.held) == 3, worker.step)
+    worker.close()
+    assert sink.held == [("away", 1), ("away", 2), ("since", 1)]
+
+
+def test_what_only_a_person_can_mend_is_waited_for_where_others_go_on(
+    config, publisher, monkeypatch
+):
+    monkeypatch.setattr("pipeline.runtime.handing.MENDED_SECONDS", 0.2)
+    publisher.send(*revisions(2))
+    sink = Memory(FatalError("the token is refused"))
+    worker = deliverer(config, sink, patient=True)
+    until(lambda: worker.problem is not None, worker.step)
+    assert worker.problem == "the token is refused"
+    until(lambda: len(sink.held) == 2, worker.step)
+    assert worker.problem is None
+    worker.close()
+
+
 def test_one_that_takes_a_few_at_a_time_gets_all_in_order_and_starves_no_partition(
     config, publisher
 ):

@@ -6,6 +6,8 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
+from kafka import OffsetAndMetadata
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -91,3 +93,25 @@ class Behind:
             f"{count} documents before the destination took them; keep them for longer "
             "(kafka.retention_days, and retention.ms of the topic)",
         )
+
+
+def begin_at_end(
+    consumer: Any, places: Iterable[TopicPartition], log: FilteringBoundLogger
+) -> None:
+    """Have a group that is new begin with what comes from now on.
+
+    The place is committed at once: what comes while the worker is away is not left out.
+
+    Raises:
+        KafkaError: the broker does not answer.
+    """
+    new = [p for p in places if consumer.committed(p, timeout_ms=ANSWER_MS) is None]
+    if not new:
+        return
+    ends = consumer.end_offsets(new, timeout_ms=ANSWER_MS)
+    consumer.commit(
+        {p: OffsetAndMetadata(end, "", -1) for p, end in ends.items()}, timeout_ms=ANSWER_MS
+    )
+    for place, end in ends.items():
+        consumer.seek(place, end)
+    log.info("deliver", outcome="begins with what comes from now on", partitions=len(new))

@@ -33,7 +33,7 @@ from kafka.errors import (
 from pipeline.model.clock import to_us
 from pipeline.model.errors import FatalError
 from pipeline.runtime.handing import Handing
-from pipeline.runtime.kafka.behind import ANSWER_MS, Behind
+from pipeline.runtime.kafka.behind import ANSWER_MS, Behind, begin_at_end
 from pipeline.runtime.kafka.client import Topics, consumer, producer, unreachable
 from pipeline.runtime.kafka.letters import record_of, unreadable
 from pipeline.runtime.kafka.told import Told, kinds, meant_for, told
@@ -100,6 +100,9 @@ class Deliverer:
         metrics: counters.
         log: one line for each portion that was put off or refused.
         session_ms: how long after its last sign of life the others wait for a worker.
+        patient: wait for a person to mend what the destination refuses to all, a wrong token
+            say, rather than end.
+        history: whether a destination that is new gets what is in the topics already.
     """
 
     def __init__(
@@ -113,13 +116,16 @@ class Deliverer:
         metrics: Metrics,
         log: FilteringBoundLogger,
         session_ms: int = _SESSION_MS,
+        patient: bool = False,
+        history: bool = True,
     ) -> None:
         self._config, self._name, self._clock = config, name, clock
         self._metrics, self._log, self._session_ms = metrics, log, session_ms
         self._topics = Topics(config.prefix)
         self._kinds = kinds(self._topics)
         self._group = f"{config.prefix}-deliver-{sink_name}"
-        self._handing = Handing(sink_name, sink)
+        self._handing = Handing(sink_name, sink, patient=patient)
+        self._history = history
         self._lines: dict[TopicPartition, _Line] = {}
         self._moves = _Moves()
         self._consumer: Any = None
@@ -131,6 +137,11 @@ class Deliverer:
     def partitions(self) -> list[TopicPartition]:
         """Partitions held now."""
         return sorted(self._lines)
+
+    @property
+    def problem(self) -> str | None:
+        """Why the destination takes nothing now, None if it does as far as is known."""
+        return self._handing.problem
 
     @property
     def waiting(self) -> bool:
@@ -196,6 +207,8 @@ class Deliverer:
         for came, places in self._moves.take():
             if came:
                 self._lines.update({place: _Line() for place in places})
+                if not self._history:
+                    begin_at_end(self._consumer, places, self._log)
                 self._behind.came(self._consumer, places)
             else:
                 self._lose(places)

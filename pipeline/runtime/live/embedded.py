@@ -14,7 +14,6 @@ may be made twice after a kill, never left out: (id, revision) tells a destinati
 
 from __future__ import annotations
 
-import sys
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
@@ -23,8 +22,8 @@ from pipeline.model.clock import from_us, to_us
 from pipeline.model.dead_letter import JUDGING_FAILED, UNREADABLE_MESSAGE, DeadLetter
 from pipeline.model.documents import to_line
 from pipeline.model.errors import OutriderError, RetriableError
-from pipeline.runtime.handing import Handing
-from pipeline.runtime.live.again import Again, hand_again, is_asked_for, messages_again
+from pipeline.runtime.live.again import Again, messages_again
+from pipeline.runtime.live.delivering import Delivering
 from pipeline.runtime.live.engine import Engine, apply, restored
 from pipeline.runtime.live.messages import Kind, Message, UnreadableMessageError
 from pipeline.runtime.live.observe import count, observe
@@ -32,6 +31,7 @@ from pipeline.runtime.live.reading import Harvest, Reading
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from concurrent.futures import Executor
 
     from structlog.typing import FilteringBoundLogger
 
@@ -48,9 +48,7 @@ if TYPE_CHECKING:
 # Messages kept beside the state: a restart takes them in again, at a million records a second.
 SNAPSHOT_ROWS: Final = 200_000
 SNAPSHOT_SECONDS: Final = 900.0
-_HANDED: Final = 500
-# A destination that was down for a day takes its time; records are read in between.
-_HANDING_SECONDS: Final = 2.0
+_FORGOTTEN: Final = 500
 _TIDY_SECONDS: Final = 60.0
 
 
@@ -89,6 +87,8 @@ class Embedded:
         metrics, health, log: what others see of it.
         keep_days: how long the ledger keeps documents and dead letters.
         live: sources and feeds that are not waited for.
+        far: destinations that are not waited for, by name.
+        pool: of threads, on which those are asked; None = this one.
     """
 
     def __init__(
@@ -106,12 +106,16 @@ class Embedded:
         log: FilteringBoundLogger,
         keep_days: int = 400,
         live: Feeds | None = None,
+        far: Mapping[str, Sink] | None = None,
+        pool: Executor | None = None,
     ) -> None:
         self._settings, self._ledger, self._keep_days = settings, ledger, keep_days
-        self._sinks, self._clock = dict(sinks), clock
+        self._clock = clock
         self._reading = Reading(sources, feeds, unnamed=unnamed, clock=clock, live=live)
         self._metrics, self._health, self._log = metrics, health, log
-        self._handing = {name: Handing(name, sink) for name, sink in sinks.items()}
+        self._delivering = Delivering(
+            ledger, sinks, far or {}, pool=pool, clock=clock, metrics=metrics, log=log
+        )
         self._tidy_at = 0.0
         self._start_anew()
 
@@ -139,8 +143,9 @@ class Embedded:
 
     @property
     def problem(self) -> str | None:
-        """What is wrong with live sources, None if all work."""
-        return self._reading.problem
+        """What is wrong with live sources and destinations, None if all work."""
+        found = (self._reading.problem, self._delivering.problem)
+        return "; ".join(p for p in found if p) or None
 
     @property
     def done(self) -> bool:
@@ -150,10 +155,7 @@ class Embedded:
     @property
     def outstanding(self) -> bool:
         """Whether somebody asked for a letter again, or a destination has not taken everything."""
-        ledger = self._ledger
-        return is_asked_for(ledger, self._sinks) or any(
-            ledger.documents(after=ledger.delivered(s), limit=1) for s in self._sinks
-        )
+        return self._delivering.outstanding
 
     def step(self) -> bool:
         """One turn of the loop; whether it brought anything.
@@ -175,7 +177,7 @@ class Embedded:
             raise
         self._reading.keep(harvest)
         self._count(step)
-        self._deliver()
+        self._delivering.deliver()
         self._tidy()
         return harvest.brought or bool(step.issues)
 
@@ -290,66 +292,24 @@ class Embedded:
                 tenants=len(step.issues),
             )
 
-    def _deliver(self) -> None:
-        for handing in self._handing.values():
-            until = time.monotonic() + _HANDING_SECONDS
-            while self._hand_again(handing) and time.monotonic() < until:
-                pass
-            while self._hand_over(handing) and time.monotonic() < until:
-                pass
-
-    def _hand_again(self, handing: Handing) -> bool:
-        """Hand over what a destination has refused and somebody wants it to take after all."""
-        done = hand_again(self._ledger, handing, to_us(self._clock.now()))
-        self._metrics.delivered.labels(handing.name).inc(done.taken)
-        for letter in done.refused:
-            self._metrics.dead.labels(letter.reason).inc()
-        return done.more
-
-    def _hand_over(self, handing: Handing) -> bool:
-        """Hand one portion over; whether there may be more. A slow sink stops nobody else."""
-        name, metrics = handing.name, self._metrics
-        if handing.waiting:
-            return False
-        portion = self._ledger.documents(after=self._ledger.delivered(name), limit=_HANDED)
-        if not portion:
-            return False
-        done = handing.hand(portion)
-        if done.failed:
-            metrics.sink_failures.labels(name).inc()
-        if done.problem is not None:
-            self._log.warning("delivery", sink=name, outcome="put off", error=done.problem)
-        if not done.taken:
-            return False
-        letters = handing.refusals(
-            portion, done, lambda d: f"ledger document {d.seq}", to_us(self._clock.now())
-        )
-        with self._ledger.transaction():
-            self._ledger.bury(letters)
-            self._ledger.put_delivered(name, portion[done.taken - 1].seq)
-        metrics.delivered.labels(name).inc(done.taken - len(letters))
-        for letter in letters:
-            metrics.dead.labels(letter.reason).inc()
-        return done.again is None
-
     def _tidy(self) -> None:
         """Forget some of what is old; once a minute, and in every step while there is more."""
         if time.monotonic() < self._tidy_at:
             return
         ledger = self._ledger
-        delivered = min(map(ledger.delivered, self._handing), default=sys.maxsize)
+        delivered = self._delivering.settled
         with ledger.transaction():
             more = ledger.tidy(
                 to_us(self._clock.now()),
                 keep_days=self._keep_days,
                 delivered=delivered,
-                limit=_HANDED,
+                limit=_FORGOTTEN,
             )
         self._tidy_at = time.monotonic() + (0.0 if more else _TIDY_SECONDS)
 
     def end(self) -> None:
         """Store all states and deliver once more, as far as disk and destinations allow it."""
-        for last in (self.store_all, self._deliver):
+        for last in (self.store_all, self._delivering.last):
             try:
                 last()
             except RetriableError as error:

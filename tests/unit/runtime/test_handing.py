@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import threading
+import time
 from typing import NamedTuple
 
 import pytest
@@ -12,7 +14,8 @@ from hypothesis import strategies as st
 
 from pipeline.model.contracts import Delivery
 from pipeline.model.errors import FatalError, RetriableError
-from pipeline.runtime.handing import AGAIN_SECONDS, MOST_SECONDS, Handing
+from pipeline.runtime.handing import AGAIN_SECONDS, MENDED_SECONDS, MOST_SECONDS, Handing
+from pipeline.runtime.live.pool import DaemonPool
 
 
 class Told(NamedTuple):
@@ -178,3 +181,72 @@ def test_each_document_is_settled_once_and_in_order_whatever_the_destination_doe
         queue = queue[done.taken :]
     assert settled == sorted(set(settled))
     assert letters == len([k for k in refused if k[1] in settled])
+
+
+class Slow(Sink):
+    """Answers when it is let."""
+
+    def __init__(self, *answers):
+        super().__init__(*answers)
+        self.asked, self.let = threading.Event(), threading.Event()
+
+    def deliver(self, given):
+        self.asked.set()
+        assert self.let.wait(10)
+        return super().deliver(given)
+
+
+@pytest.fixture
+def pool():
+    made = DaemonPool(2, "test")
+    yield made
+    made.shutdown()
+
+
+def settled(hand, portion):
+    """What comes of a portion once the destination has answered."""
+    until = time.monotonic() + 10
+    while hand.waiting:
+        assert time.monotonic() < until
+        time.sleep(0.001)
+    return hand.hand(portion)
+
+
+def test_one_that_is_far_away_is_not_waited_for(pool):
+    sink, clock = Slow(), Clock()
+    hand = Handing("siem", sink, pool=pool, monotonic=clock)
+    assert hand.hand(documents(2)).asked
+    assert sink.asked.wait(10)
+    assert hand.waiting
+    assert hand.hand(documents(3)) == hand.hand(documents(3))
+    sink.let.set()
+    assert settled(hand, documents(3)).taken == 2
+    assert sink.handed == [[1, 2]]
+    assert hand.hand(documents(1, start=3)).asked
+    assert settled(hand, documents(1, start=3)).taken == 1
+    assert sink.handed == [[1, 2], [3]]
+
+
+@pytest.mark.parametrize(
+    ("error", "said", "hopeless", "again"),
+    [
+        (RetriableError("busy", retry_after=7.0), "busy", False, 7.0),
+        (FatalError("the token is refused"), "the token is refused", True, MENDED_SECONDS),
+        (ZeroDivisionError("secret"), "ZeroDivisionError while delivering", True, MENDED_SECONDS),
+    ],
+)
+def test_far_away_even_what_a_person_has_to_mend_stops_nobody_else(
+    pool, error, said, hopeless, again
+):
+    clock = Clock()
+    hand = Handing("siem", Sink(error), pool=pool, patient=True, monotonic=clock)
+    hand.hand(documents(1))
+    done = settled(hand, documents(1))
+    assert (done.taken, done.again, done.failed) == (0, again, True)
+    assert said in done.problem
+    assert "secret" not in done.problem
+    assert (hand.problem, hand.hopeless) == (done.problem, hopeless)
+    clock.now += again
+    hand.hand(documents(1))
+    assert settled(hand, documents(1)).taken == 1
+    assert (hand.problem, hand.hopeless) == (None, False)
