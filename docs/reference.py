@@ -23,6 +23,7 @@ from pipeline.cli.main import app
 from pipeline.match.ledger import LedgerRow
 from pipeline.model.json_schema import PUBLISHED, SCHEMA_FOLDER, render
 from pipeline.runtime.config import Config
+from pipeline.runtime.config_section import sections_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,12 +36,27 @@ def keys(model: type[BaseModel], instance: Any, prefix: str = "") -> Iterator[tu
     """Every key of the configuration: dotted path, default, meaning."""
     for name, field in model.model_fields.items():
         value = getattr(instance, name)
-        if isinstance(value, BaseModel):
+        many = sections_of(field.annotation)
+        if many is not None:
+            inner = f"{prefix}{name}.NAME." if many.named else f"{prefix}{name}[]."
+            yield from _keys_of_each(many.model, inner)
+        elif isinstance(value, BaseModel):
             yield from keys(type(value), value, f"{prefix}{name}.")
         else:
             computed = field.default_factory is not None and bool(field.examples)
             default = "" if value is None or value == {} or computed else f"`{json.dumps(value)}`"
             yield f"{prefix}{name}", default, field.description or ""
+
+
+def _keys_of_each(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, str, str]]:
+    """Keys of a section that there may be any number of."""
+    for name, field in model.model_fields.items():
+        if field.is_required():
+            yield f"{prefix}{name}", "needed", field.description or ""
+            continue
+        value = field.get_default(call_default_factory=True)
+        default = "" if value in (None, [], {}) else f"`{json.dumps(value, default=str)}`"
+        yield f"{prefix}{name}", default, field.description or ""
 
 
 def configuration() -> str:

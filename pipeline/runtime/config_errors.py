@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
+from pipeline.runtime.config_section import SAMPLE_NAME, sections_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
@@ -16,10 +18,19 @@ if TYPE_CHECKING:
 
 
 def known_keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
-    """Every section and key of ``model`` as a dotted path, sections before their keys."""
+    """Every section and key of ``model`` as a dotted path, sections before their keys.
+
+    A section with a name of one's own stands there once, under the name of the example.
+    """
     for name, field in model.model_fields.items():
         yield prefix + name
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+        many = sections_of(field.annotation)
+        if many is not None:
+            inner = f"{prefix}{name}.{SAMPLE_NAME}" if many.named else prefix + name
+            if many.named:
+                yield inner
+            yield from known_keys(many.model, f"{inner}.")
+        elif isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             yield from known_keys(field.annotation, f"{prefix}{name}.")
 
 
@@ -48,16 +59,41 @@ def explain(
             line = _line_of(text, keys)
             where = str(path) if line is None else f"{path}: line {line}"
         dotted = ".".join(keys)
-        lines.append(f"{where or 'configuration'}: {dotted}: {_reason(item, dotted, model)}")
+        lines.append(f"{where or 'configuration'}: {dotted}: {_reason(item, model)}")
     return "\n".join(lines)
 
 
-def _reason(item: Mapping[str, Any], dotted: str, model: type[BaseModel]) -> str:
+def _reason(item: Mapping[str, Any], model: type[BaseModel]) -> str:
     if item["type"] != "extra_forbidden":
         message = str(item["msg"]).removeprefix("Value error, ")
         return message[:1].lower() + message[1:]
-    near = _nearest(dotted, list(known_keys(model)))
+    usual, own = _usual(item["loc"], model)
+    near = _nearest(usual, list(known_keys(model)))
+    if near and own:
+        near = near.replace(f".{SAMPLE_NAME}.", f".{own}.")
     return f"unknown key; did you mean {near}?" if near else "unknown key"
+
+
+def _usual(keys: Sequence[int | str], model: type[BaseModel]) -> tuple[str, str]:
+    """A path with the example's name in place of one's own, without numbers; and that name."""
+    path: list[str] = []
+    own, here = "", model
+    rest = iter(keys)
+    for key in rest:
+        path.append(str(key))
+        field = here.model_fields.get(str(key))
+        if field is None:
+            break
+        many = sections_of(field.annotation)
+        if many is not None:
+            inner = next(rest, None)
+            if inner is not None and many.named:
+                own = str(inner)
+                path.append(SAMPLE_NAME)
+            here = many.model
+        elif isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            here = field.annotation
+    return ".".join([*path, *map(str, rest)]), own
 
 
 def _nearest(dotted: str, known: Sequence[str]) -> str | None:
@@ -77,10 +113,16 @@ def _nearest(dotted: str, known: Sequence[str]) -> str | None:
 def _line_of(text: str, keys: Sequence[str]) -> int | None:
     """Line (from 1) on which the key, or the section of that name, stands."""
     section: tuple[str, ...] = ()
+    listed: dict[tuple[str, ...], int] = {}
     for number, line in enumerate(text.splitlines(), start=1):
-        header = re.match(r"\s*\[\s*([^\[\]]+?)\s*\]", line)
+        header = re.match(r"\s*(\[?)\[\s*([^\[\]]+?)\s*\]", line)
         if header:
-            section = tuple(p.strip().strip("\"'") for p in header[1].split("."))
+            section = tuple(p.strip().strip("\"'") for p in header[2].split("."))
+            if header[1]:
+                listed[section] = listed.get(section, -1) + 1
+                section = (*section, str(listed[section]))
+            else:
+                section = _numbered(section, listed)
             if section[: len(keys)] == tuple(keys):
                 return number
             continue
@@ -91,3 +133,11 @@ def _line_of(text: str, keys: Sequence[str]) -> int | None:
             if (*section, *parts) == tuple(keys):
                 return number
     return None
+
+
+def _numbered(section: tuple[str, ...], listed: Mapping[tuple[str, ...], int]) -> tuple[str, ...]:
+    """A section inside the last table of a list, with that table's number."""
+    for length in range(len(section) - 1, 0, -1):
+        if section[:length] in listed:
+            return (*section[:length], str(listed[section[:length]]), *section[length:])
+    return section

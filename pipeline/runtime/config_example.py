@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 from pipeline.runtime.config import Config
+from pipeline.runtime.config_section import SAMPLE_NAME, sections_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pydantic.fields import FieldInfo
+
+    from pipeline.runtime.config_section import Sections
 
 HEAD = """\
 # Outrider configuration. Every key is optional; what is written here is the default,
@@ -35,11 +38,14 @@ def _section(model: type[BaseModel], instance: BaseModel, prefix: str) -> Iterat
     for name, field in model.model_fields.items():
         value = getattr(instance, name)
         path = f"{prefix}{name}"
+        many = sections_of(field.annotation)
         if isinstance(value, BaseModel):
             keys = type(value).model_fields.items()
             if any(not isinstance(getattr(value, k), BaseModel) for k, _ in keys):
                 yield f"\n# {_first_line(type(value))}\n[{path}]"
             yield from _section(type(value), value, f"{path}.")
+        elif many is not None:
+            yield from _sample(many, path)
         elif isinstance(value, dict):
             yield f"\n{_comment(field)}\n[{path}]"
             yield from (
@@ -48,6 +54,18 @@ def _section(model: type[BaseModel], instance: BaseModel, prefix: str) -> Iterat
         else:
             yield _comment(field)
             yield _assignment(name, field, value)
+
+
+def _sample(many: Sections, path: str) -> Iterator[str]:
+    """One section of any number, commented out: there is none by default."""
+    header = f"[{path}.{SAMPLE_NAME}]" if many.named else f"[[{path}]]"
+    yield f"\n# {_first_line(many.model)}\n# {header}"
+    for name, field in many.model.model_fields.items():
+        yield _comment(field)
+        given = (
+            field.examples[0] if field.examples else field.get_default(call_default_factory=True)
+        )
+        yield f"# {name} = {_toml(given)}"
 
 
 def _assignment(name: str, field: FieldInfo, value: Any) -> str:
@@ -81,4 +99,6 @@ def _first_line(model: type[BaseModel]) -> str:
 
 def _toml(value: Any) -> str:
     # JSON text, numbers, booleans and lists of them are written the same way in TOML.
+    if isinstance(value, dict):
+        return f"{{ {', '.join(f'{_toml(k)} = {_toml(v)}' for k, v in value.items())} }}"
     return json.dumps(value if isinstance(value, (bool, int, float, str, list)) else str(value))
