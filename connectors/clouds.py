@@ -28,6 +28,7 @@ class Cloud:
         portal: of the Entra admin centre, for links that an administrator opens.
         event_hubs: domain of Event Hubs namespaces.
         storage: domain of storage accounts.
+        monitor: of Azure Monitor, which tokens for sending logs to it are for.
     """
 
     login: str
@@ -37,6 +38,7 @@ class Cloud:
     portal: str
     event_hubs: str
     storage: str
+    monitor: str
 
 
 CLOUDS: Final[Mapping[CloudName, Cloud]] = {
@@ -48,6 +50,7 @@ CLOUDS: Final[Mapping[CloudName, Cloud]] = {
         "https://entra.microsoft.com",
         "servicebus.windows.net",
         "blob.core.windows.net",
+        "https://monitor.azure.com",
     ),
     "gcc": Cloud(
         "https://login.microsoftonline.com",
@@ -57,6 +60,7 @@ CLOUDS: Final[Mapping[CloudName, Cloud]] = {
         "https://entra.microsoft.com",
         "servicebus.windows.net",
         "blob.core.windows.net",
+        "https://monitor.azure.com",
     ),
     "gcc_high": Cloud(
         "https://login.microsoftonline.us",
@@ -66,6 +70,7 @@ CLOUDS: Final[Mapping[CloudName, Cloud]] = {
         "https://entra.microsoft.us",
         "servicebus.usgovcloudapi.net",
         "blob.core.usgovcloudapi.net",
+        "https://monitor.azure.us",
     ),
     "dod": Cloud(
         "https://login.microsoftonline.us",
@@ -75,6 +80,7 @@ CLOUDS: Final[Mapping[CloudName, Cloud]] = {
         "https://entra.microsoft.us",
         "servicebus.usgovcloudapi.net",
         "blob.core.usgovcloudapi.net",
+        "https://monitor.azure.us",
     ),
     "china": Cloud(
         "https://login.partner.microsoftonline.cn",
@@ -84,5 +90,6 @@ CLOUDS: Final[Mapping[CloudName, Cloud]] = {
         "https://entra.microsoftonline.cn",
         "servicebus.chinacloudapi.cn",
         "blob.core.chinacloudapi.cn",
+        "https://monitor.azure.cn",
     ),
 }

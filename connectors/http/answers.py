@@ -32,13 +32,13 @@ class Answer:
     """What a service answered.
 
     Attributes:
-        url: that was asked.
+        url: that was asked; it may hold a secret, as that of a webhook does.
         status: of HTTP.
         headers: by name in lower case.
-        body: unpacked.
+        body: unpacked; it may quote what was sent.
     """
 
-    url: str
+    url: str = field(repr=False)
     status: int
     headers: Mapping[str, str]
     body: bytes = field(repr=False)
@@ -99,6 +99,17 @@ def failure(what: str, answer: Answer, now: datetime) -> Exception:
         code=code,
         text=text,
     )
+
+
+def asked_to_wait(answer: Answer, now: datetime) -> float | None:
+    """Seconds that an answer asks to wait; None = it asks for none.
+
+    Args:
+        answer: of any status.
+        now: by the service's clock.
+    """
+    text = answer.headers.get("retry-after", "").strip()
+    return _seconds(text, now) if text else None
 
 
 def _seconds(text: str, now: datetime) -> float:

@@ -7,7 +7,9 @@ service takes the old one no more. What to do after a failure is told by the err
 
 from __future__ import annotations
 
+import gzip
 import logging
+import re
 import ssl
 from contextlib import suppress
 from datetime import timedelta
@@ -23,12 +25,13 @@ from connectors.http.answers import (
     RETRY_SECONDS,
     Answer,
     RefusedError,
+    asked_to_wait,
     failure,
     parse_http_date,
     told_code,
 )
 from pipeline.model.clock import SystemClock
-from pipeline.model.errors import AuthError, RetriableError, ThrottledError
+from pipeline.model.errors import AuthError, ConfigError, RetriableError, ThrottledError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -37,10 +40,14 @@ if TYPE_CHECKING:
     from connectors.http.budget import Budget
     from pipeline.model.clock import Clock
 
-# Seconds to connect, and between two bytes of the answer: Graph takes up to a minute for a page.
-_TIMEOUT: Final = (10.0, 90.0)
+_CONNECT_SECONDS: Final = 10.0
+# Between two bytes of the answer: Graph takes up to a minute for a page.
+_ANSWER_SECONDS: Final = 90.0
+# What a header may hold as it is; anything else would come back in the error of a library.
+_PLAIN: Final = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
 _MOST_BYTES: Final = 256 * 2**20
 _PIECE: Final = 1 << 16
+_REFUSED: Final = HTTPStatus.UNAUTHORIZED
 
 # It logs each request with its parameters, and so a shared access signature.
 logging.getLogger("urllib3").setLevel(logging.CRITICAL)
@@ -72,6 +79,9 @@ class HttpClient:
         clock: tells how far the service's clock is from ours.
         secret: gives parameters that go with each request and show nowhere, such as a shared
             access signature.
+        secret_headers: gives headers that go with each request and show nowhere, such as
+            ``Authorization: Splunk ...``.
+        timeout: seconds to wait between two bytes of an answer.
     """
 
     def __init__(
@@ -85,9 +95,12 @@ class HttpClient:
         ca_file: Path | None = None,
         clock: Clock | None = None,
         secret: Callable[[], Mapping[str, str]] | None = None,
+        secret_headers: Callable[[], Mapping[str, str]] | None = None,
+        timeout: float = _ANSWER_SECONDS,
     ) -> None:
         self._what, self.root = what, root.rstrip("/")
-        self._secret = secret
+        self._secret, self._secret_headers = secret, secret_headers
+        self._timeout = (min(_CONNECT_SECONDS, timeout), timeout)
         self._tokens, self._scope, self._budget = tokens, scope, budget
         self._clock: Clock = clock or SystemClock()
         self._ca_file = ca_file
@@ -111,8 +124,16 @@ class HttpClient:
         *,
         params: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
+        any_status: bool = False,
     ) -> Answer:
         """Ask for a path below the root, or for a link that the service gave.
+
+        Args:
+            path: to ask for.
+            params: of the query.
+            headers: to send.
+            any_status: give every answer, whatever its status, to a caller who reads the service's
+                own codes in it.
 
         Raises:
             ThrottledError: asked too often, by the budget or by the service.
@@ -120,42 +141,71 @@ class HttpClient:
             AuthError: the token is refused, or the service's certificate is not to be trusted.
             RefusedError: anything else that the service refuses.
         """
-        return self._ask("GET", path, params=params, headers=headers)
+        options = {"params": params, "headers": headers}
+        return self._read("GET", path, options, any_status=any_status)
 
     def post(
         self,
         path: str,
         *,
         document: Any = None,
+        body: bytes | None = None,
+        packed: bool = False,
         params: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
+        any_status: bool = False,
     ) -> Answer:
-        """Send a JSON document, or nothing; raises the same."""
-        return self._ask("POST", path, params=params, headers=headers, json=document)
+        """Send a JSON document, bytes, or nothing; raises the same.
+
+        Args:
+            path: to send to.
+            document: to send as JSON.
+            body: to send as it is; ``headers`` tell its Content-Type.
+            packed: send the body gzipped.
+            params: of the query.
+            headers: to send.
+            any_status: as in :meth:`get`.
+        """
+        sent = dict(headers or {})
+        if body is not None and packed:
+            body = gzip.compress(body, mtime=0)
+            sent["Content-Encoding"] = "gzip"
+        options = {"params": params, "headers": sent, "json": document, "data": body}
+        return self._read("POST", path, options, any_status=any_status)
+
+    def wait(self, answer: Answer) -> float | None:
+        """Seconds that an answer asks to wait (Retry-After); None = it asks for none."""
+        return asked_to_wait(answer, self._clock.now() + self.skew)
 
     def close(self) -> None:
         """Let go of the connections."""
         self._session.close()
 
-    def _ask(self, method: str, path: str, **options: Any) -> Answer:
-        url = self._url(path)
+    def _read(self, method: str, path: str, options: dict[str, Any], *, any_status: bool) -> Answer:
+        answer, renewed = self._ask(method, self._url(path), options)
+        if HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
+            return answer
+        trouble = self._failure(answer)
+        if any_status:
+            return answer
+        if renewed and isinstance(trouble, RefusedError) and trouble.status == _REFUSED:
+            raise AuthError(
+                f"{self._what}: refuses a new token (HTTP 401{told_code(trouble.code)}); check that "
+                "cloud and addresses fit the tenant, and this machine's clock"
+            )
+        raise trouble
+
+    def _ask(self, method: str, url: str, options: dict[str, Any]) -> tuple[Answer, bool]:
+        """The answer, and whether it is the one to a new token."""
         given = self._token()
-        try:
-            return self._once(method, url, given, options)
-        except RefusedError as refused:
-            if refused.status != HTTPStatus.UNAUTHORIZED or self._tokens is None or given is None:
-                raise
+        answer = self._once(method, url, given, options)
+        if answer.status != _REFUSED or self._tokens is None or given is None:
+            return answer, False
+        if not isinstance(self._failure(answer), RefusedError):
+            return answer, False
         # Revoked, or our clock is behind: a new one may do.
         self._tokens.refuse(self._scope, given)
-        try:
-            return self._once(method, url, self._token(), options)
-        except RefusedError as refused:
-            if refused.status != HTTPStatus.UNAUTHORIZED:
-                raise
-            raise AuthError(
-                f"{self._what}: refuses a new token (HTTP 401{told_code(refused.code)}); check that "
-                "cloud and addresses fit the tenant, and this machine's clock"
-            ) from None
+        return self._once(method, url, self._token(), options), True
 
     def _url(self, path: str) -> str:
         url = path if "://" in path else f"{self.root}/{path.lstrip('/')}"
@@ -174,7 +224,7 @@ class HttpClient:
     def _once(self, method: str, url: str, token: str | None, options: dict[str, Any]) -> Answer:
         if self._budget is not None:
             self._budget.take()
-        headers = {"Accept": "application/json", **(options["headers"] or {})}
+        headers = {"Accept": "application/json", **(options["headers"] or {}), **self._hidden()}
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
         # Not in the address, which an answer holds and a message may tell.
@@ -187,7 +237,7 @@ class HttpClient:
             with self._session.request(
                 method,
                 url,
-                timeout=_TIMEOUT,
+                timeout=self._timeout,
                 allow_redirects=False,
                 stream=True,
                 verify=verify,
@@ -207,10 +257,18 @@ class HttpClient:
             ) from None
         found = {k.lower(): v for k, v in response.headers.items()}
         self._look_at_clock(found)
-        answer = Answer(url, response.status_code, found, body)
-        if not HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
-            raise self._failure(answer)
-        return answer
+        return Answer(url, response.status_code, found, body)
+
+    def _hidden(self) -> dict[str, str]:
+        """Headers that hold a secret; a library that refuses one would tell it."""
+        found = {} if self._secret_headers is None else dict(self._secret_headers())
+        for name, value in found.items():
+            if not _PLAIN.fullmatch(value):
+                raise ConfigError(
+                    f"{self._what}: the secret in {name} holds a line end or a character that no "
+                    "header may hold; check the file that it is read from"
+                )
+        return found
 
     def _body(self, response: requests.Response) -> bytes:
         pieces, size = [], 0

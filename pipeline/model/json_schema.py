@@ -21,17 +21,21 @@ from pipeline.model.advisory import Advisory, Impact
 from pipeline.model.dead_letter import DeadLetterDocument
 from pipeline.model.flag import Flag
 from pipeline.model.incident import Incident
+from pipeline.model.notice import Ack, Notice, Silence
 from pipeline.model.reject import Reject
 
 SCHEMA_FOLDER: Final = Path(__file__).with_name("schemas")
 
 PUBLISHED: Final[dict[str, type]] = {
+    "ack": Ack,
     "advisory": Advisory,
     "dead_letter": DeadLetterDocument,
     "flag": Flag,
     "impact": Impact,
     "incident": Incident,
+    "notice": Notice,
     "reject": Reject,
+    "silence": Silence,
 }
 
 _BY_HAND: Final = ("description", "minimum", "maximum")

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from pipeline.model.clock import from_us, to_us
+from pipeline.notify.words import count, short
 from pipeline.report.timeline import HOUR_US, Series
-from pipeline.report.words import count, short
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

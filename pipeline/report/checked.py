@@ -6,8 +6,8 @@ import textwrap
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
-from pipeline.report.clean import clean
-from pipeline.report.words import plural
+from pipeline.notify.clean import clean
+from pipeline.notify.words import plural
 from pipeline.runtime.checking.finding import State
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from pipeline.model.window import moment
+from pipeline.notify.clean import clean
+from pipeline.notify.words import count, short
 from pipeline.report.chart import nice
-from pipeline.report.clean import clean
 from pipeline.report.explain_text import flag_title
-from pipeline.report.words import count, short
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,6 +11,7 @@ import numpy as np
 from detectors.flags import JOINT
 from pipeline.model.trace import LawName
 from pipeline.model.window import moment as at_minute
+from pipeline.notify.words import count, moment, short
 from pipeline.report.explain import MINUTES_A_YEAR
 from pipeline.report.explain_joint import joint_score, joint_text
 from pipeline.report.explain_words import (
@@ -21,7 +22,6 @@ from pipeline.report.explain_words import (
     question,
     spelled_out,
 )
-from pipeline.report.words import count, moment, short
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from pipeline.model.trace import LawName
 from pipeline.model.vocabulary import CLIENT_LABELS, Client, Signal, Source
-from pipeline.report.words import SIGNAL_LABELS, SOURCE_LABELS
+from pipeline.notify.words import SIGNAL_LABELS, SOURCE_LABELS
 
 if TYPE_CHECKING:
     from pipeline.report.explain import Explanation

@@ -15,6 +15,7 @@ from pipeline.report.page import Page, build, wanted_lanes
 from pipeline.report.timeline import read_timeline
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 NAME: Final = "report.html"
@@ -65,6 +66,17 @@ def _keep_units(value: Any) -> Any:
 
 def render(page: Page) -> str:
     """The page as HTML; its policy allows the one style sheet inside it and nothing else."""
+    return filled("report.html", ("report.css",), page=page)
+
+
+def filled(template: str, styles: Sequence[str], **values: Any) -> str:
+    """A template with its values, and with one style sheet whose hash the policy names.
+
+    Args:
+        template: of pipeline/report/templates; gets ``style`` and ``style_hash`` too.
+        styles: the files that the style sheet is made of, in order.
+        values: what the template shows; every text is escaped.
+    """
     environment = Environment(
         loader=PackageLoader("pipeline.report", "templates"),
         autoescape=True,
@@ -73,6 +85,6 @@ def render(page: Page) -> str:
         lstrip_blocks=True,
         finalize=_keep_units,
     )
-    style = environment.get_template("report.css").render()
+    style = "".join(environment.get_template(name).render() for name in styles)
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    return environment.get_template("report.html").render(page=page, style_hash=digest)
+    return environment.get_template(template).render(**values, style=style, style_hash=digest)

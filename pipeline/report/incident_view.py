@@ -9,12 +9,9 @@ from typing import TYPE_CHECKING, Final
 
 from pipeline.model.incident import Incident, IncidentState
 from pipeline.model.vocabulary import CLIENT_LABELS, Client, Signal
-from pipeline.report.brief import Brief, brief
-from pipeline.report.chart import Axis, Chart, Mark, Span, chart, percent_of
-from pipeline.report.clean import clean, paragraphs
-from pipeline.report.text import split_evidence
-from pipeline.report.timeline import Lane
-from pipeline.report.words import (
+from pipeline.notify.brief import Brief, brief, split_evidence
+from pipeline.notify.clean import clean, paragraphs
+from pipeline.notify.words import (
     SIGNAL_LABELS,
     SOURCE_LABELS,
     count,
@@ -23,6 +20,8 @@ from pipeline.report.words import (
     percent,
     short,
 )
+from pipeline.report.chart import Axis, Chart, Mark, Span, chart, percent_of
+from pipeline.report.timeline import Lane
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 from pipeline.model.advisory import Answer
 from pipeline.model.incident import IncidentState
 from pipeline.model.vocabulary import Verdict
+from pipeline.notify.clean import clean
+from pipeline.notify.words import SOURCE_LABELS, count, day, duration, percent, plural, short
 from pipeline.report.chart import Axis, Span, Tick
-from pipeline.report.clean import clean
 from pipeline.report.incident_view import (
     Detail,
     IncidentView,
@@ -20,7 +21,6 @@ from pipeline.report.incident_view import (
 )
 from pipeline.report.power import sentence, watched
 from pipeline.report.quality import Quality, as_dict, as_list, number, quality, when
-from pipeline.report.words import SOURCE_LABELS, count, day, duration, percent, plural, short
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

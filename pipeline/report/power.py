@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pipeline.model.vocabulary import CLIENT_LABELS, SERVICE_LABELS, Client, Service
-from pipeline.report.clean import clean
+from pipeline.notify.clean import clean
+from pipeline.notify.words import count, percent
 from pipeline.report.quality import as_dict, as_list, number
-from pipeline.report.words import count, percent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

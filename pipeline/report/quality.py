@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from pipeline.model.clock import parse_rfc3339
-from pipeline.report.clean import clean
-from pipeline.report.words import SOURCE_LABELS, count, duration, percent, plural, short
+from pipeline.notify.clean import clean
+from pipeline.notify.words import SOURCE_LABELS, count, duration, percent, plural, short
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -5,15 +5,15 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING, Final
 
-from pipeline.report.brief import brief
-from pipeline.report.clean import clean
-from pipeline.report.words import percent
+from pipeline.notify.brief import brief, split_evidence
+from pipeline.notify.clean import clean
+from pipeline.notify.words import percent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from pipeline.model.advisory import Advisory
-    from pipeline.model.incident import Evidence, Incident
+    from pipeline.model.incident import Incident
 
 _LABEL: Final = 13
 _EVIDENCE_SHOWN: Final = 5
@@ -57,25 +57,6 @@ def _evidence(incident: Incident, width: int) -> list[str]:
                 " " * (_LABEL + 4),
             )
     return lines
-
-
-def split_evidence(incident: Incident) -> tuple[list[Evidence], list[Evidence]]:
-    """Evidence for and against the verdict, the weightiest first, each fact once.
-
-    What speaks for another verdict speaks against this one. One fact may speak about
-    several verdicts; it stands where it weighs most.
-    """
-    supporting: list[Evidence] = []
-    opposing: list[Evidence] = []
-    told: set[str] = set()
-    for item in sorted(incident.evidence, key=lambda e: -abs(e.weight)):
-        if item.weight == 0 or item.text in told:
-            continue
-        told.add(item.text)
-        for_it = (item.weight > 0) == (item.verdict is incident.verdict)
-        # Evidence against a rival is no proof of this verdict, but it is on its side.
-        (supporting if for_it else opposing).append(item)
-    return supporting, opposing
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -17,6 +17,7 @@ from pipeline.model.incident import (
     Incident,
     ScopeSlice,
 )
+from pipeline.model.notice import Ack, Notice, NoticeItem, Silence
 from pipeline.model.vocabulary import Client
 
 # From the year 1000: ISO 8601 writes four digits, and no log is older.
@@ -133,7 +134,21 @@ DEAD_LETTERS = st.builds(
     replayed_at=st.none() | MOMENTS,
 )
 
+NOTICES = st.builds(
+    Notice,
+    revision=st.integers(min_value=1, max_value=10_000),
+    at=MOMENTS,
+    group=st.dictionaries(TEXTS, TEXTS, max_size=3),
+    incidents=st.lists(st.builds(NoticeItem, incident=INCIDENTS), max_size=2).map(tuple),
+    link=st.none() | TEXTS,
+)
+SILENCES = st.builds(Silence, matchers=_few(TEXTS), starts_at=MOMENTS, ends_at=MOMENTS)
+ACKS = st.builds(Ack, at=MOMENTS, until=st.none() | MOMENTS)
+
 DOCUMENTS: dict[type, st.SearchStrategy[object]] = {
+    Ack: ACKS,
+    Notice: NOTICES,
+    Silence: SILENCES,
     DeadLetterDocument: DEAD_LETTERS,
     Flag: FLAGS,
     Impact: IMPACTS,

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 # The field of each kind of document that holds its id.
-ID_FIELDS: Final = {"flag": "flag_id", "incident": "incident_id"}
+ID_FIELDS: Final = {"flag": "flag_id", "incident": "incident_id", "notice": "notice_id"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,22 +33,22 @@ class Encoder:
 
 
 def kind_of(document: Mapping[str, Any]) -> str:
-    """``flag`` or ``incident``.
+    """``flag``, ``incident`` or ``notice``.
 
     Raises:
-        ValueError: it is neither.
+        ValueError: it is none of them.
     """
     for kind, field in ID_FIELDS.items():
         if field in document:
             return kind
-    raise ValueError("neither a flag nor an incident")
+    raise ValueError("neither a flag nor an incident nor a notice")
 
 
 def key_of(document: Mapping[str, Any]) -> tuple[str, int]:
     """(id, revision) of a document.
 
     Raises:
-        ValueError: it is neither a flag nor an incident.
+        ValueError: it is neither a flag nor an incident nor a notice.
     """
     return str(document[ID_FIELDS[kind_of(document)]]), int(document["revision"])
 

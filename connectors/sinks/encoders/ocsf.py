@@ -51,49 +51,78 @@ def encode(document: Mapping[str, Any]) -> dict[str, Any]:
         ValueError: it is neither.
     """
     kind = kind_of(document)
-    over = document["state"] in words.OVER
-    first = document["revision"] == 1
-    activity = 1 if first else 3 if over else 2
-    severity = words.level(document).ocsf
-    status = STATES[document["state"]]
-    end = words.ended_at(document)
     clean = safe(dict(document))
-    event = filled(
-        {
-            "activity_id": activity,
-            "activity_name": ACTIVITIES[activity],
-            "category_uid": CLASS // 1000,
-            "category_name": "Findings",
-            "class_uid": CLASS,
-            "class_name": "Detection Finding",
-            "type_uid": CLASS * 100 + activity,
-            "type_name": f"Detection Finding: {ACTIVITIES[activity]}",
-            "time": words.milliseconds(words.told_at(document)),
-            "start_time": words.milliseconds(document["onset_at"]),
-            "end_time": None if end is None else words.milliseconds(end),
-            "severity_id": severity,
-            "severity": SEVERITIES[severity],
-            "status_id": status,
-            "status": STATUSES[status],
-            "status_detail": document["state"],
-            "status_code": document.get("reason"),
-            "is_alert": kind == "incident" and not over,
-            "message": safe(words.message(document)),
-            "metadata": _metadata(document, kind),
-            "finding_info": _finding(clean, document, kind),
-            "evidences": evidences(clean),
-            "anomaly_analyses": analyses(clean),
-            "resources": _resources(document),
-            **_judged(document),
-            "unmapped": {"outrider": {k: v for k, v in clean.items() if k not in _MAPPED}},
-        }
-    )
-    if MARK in json.dumps(event) and MARK not in json.dumps(document):
-        event["metadata"]["is_truncated"] = True
-    return event
+    told = {
+        **base(document, CLASS, "Detection Finding"),
+        **status(document, STATES, STATUSES),
+        "is_alert": kind == "incident" and document["state"] not in words.OVER,
+        "finding_info": finding(clean, document, kind),
+        "evidences": evidences(clean),
+        "anomaly_analyses": analyses(clean),
+        "resources": _resources(document),
+        **judged(document),
+        "unmapped": {"outrider": {k: v for k, v in clean.items() if k not in _MAPPED}},
+    }
+    if kind == "incident":
+        # The verdict is an attribute of this profile, and only incidents have one.
+        told["metadata"]["profiles"] = ["incident"]
+    return finished(told, document)
 
 
-def _metadata(document: Mapping[str, Any], kind: str) -> dict[str, Any]:
+def base(document: Mapping[str, Any], number: int, name: str) -> dict[str, Any]:
+    """What events of each class of findings have.
+
+    Args:
+        document: a flag or an incident.
+        number: of the class.
+        name: of the class.
+    """
+    over = document["state"] in words.OVER
+    activity = 1 if document["revision"] == 1 else 3 if over else 2
+    severity = words.level(document).ocsf
+    end = words.ended_at(document)
+    return {
+        "activity_id": activity,
+        "activity_name": ACTIVITIES[activity],
+        "category_uid": number // 1000,
+        "category_name": "Findings",
+        "class_uid": number,
+        "class_name": name,
+        "type_uid": number * 100 + activity,
+        "type_name": f"{name}: {ACTIVITIES[activity]}",
+        "time": words.milliseconds(words.told_at(document)),
+        "start_time": words.milliseconds(document["onset_at"]),
+        "end_time": None if end is None else words.milliseconds(end),
+        "severity_id": severity,
+        "severity": SEVERITIES[severity],
+        "message": safe(words.message(document)),
+        "metadata": _metadata(document),
+    }
+
+
+def status(
+    document: Mapping[str, Any], states: Mapping[str, int], names: Mapping[int, str]
+) -> dict[str, Any]:
+    """The state, by a class's own numbers and names."""
+    number = states[document["state"]]
+    return {
+        "status_id": number,
+        "status": names[number],
+        "status_detail": document["state"],
+        "status_code": document.get("reason"),
+    }
+
+
+def finished(event: dict[str, Any], document: Mapping[str, Any]) -> dict[str, Any]:
+    """The event without what it does not hold, and whether anything was cut."""
+    made = filled(event)
+    cut = MARK in json.dumps(made) and MARK not in json.dumps(document)
+    if cut or words.SHORTENED in document:
+        made["metadata"]["is_truncated"] = True
+    return made
+
+
+def _metadata(document: Mapping[str, Any]) -> dict[str, Any]:
     tenants = words.tenants(document)
     return filled(
         {
@@ -110,13 +139,18 @@ def _metadata(document: Mapping[str, Any], kind: str) -> dict[str, Any]:
             "original_time": words.told_at(document),
             # One finding has one tenant in OCSF; all of them stand under unmapped.
             "tenant_uid": safe(tenants[0]) if len(tenants) == 1 else None,
-            # The verdict is an attribute of this profile, and only incidents have one.
-            "profiles": ["incident"] if kind == "incident" else None,
         }
     )
 
 
-def _finding(clean: Mapping[str, Any], document: Mapping[str, Any], kind: str) -> dict[str, Any]:
+def finding(clean: Mapping[str, Any], document: Mapping[str, Any], kind: str) -> dict[str, Any]:
+    """What was found: its id, its title, when, by what.
+
+    Args:
+        clean: the document, safe.
+        document: the same as it came.
+        kind: ``flag`` or ``incident``.
+    """
     last = document.get("last_evidence_at")
     flags = clean.get("flag_ids", ())
     analytic = filled(
@@ -158,7 +192,7 @@ def _resources(document: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _judged(document: Mapping[str, Any]) -> dict[str, Any]:
+def judged(document: Mapping[str, Any]) -> dict[str, Any]:
     """Verdict and confidence; a flag has neither."""
     if "verdict" not in document:
         return {}

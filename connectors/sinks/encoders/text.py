@@ -13,11 +13,14 @@ MARK: Final = " [cut]"
 # 8,192 characters of four bytes do not exceed by more than two.
 LONGEST: Final = 8_190
 # Controls except tab and line ends, the marks that turn the direction of text or have no width,
-# line and paragraph separators, halves of surrogate pairs, non-characters, invisible tags.
+# line and paragraph separators, halves of surrogate pairs, non-characters, invisible tags and
+# fillers, and the selectors U+E0100 to U+E01EF, in which whole texts can hide.
 # The joiners U+200C and U+200D stay: Persian and emoji are written with them.
 _HIDDEN: Final = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff"
-    "\ud800-\udfff\ufff9-\ufffb\ufffe\uffff\U000e0000-\U000e007f]"
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u180e\u200b"
+    "\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff"
+    "\u3164\ud800-\udfff\uffa0\ufff9-\ufffb\ufffe\uffff\U000e0000-\U000e007f"
+    "\U000e0100-\U000e01ef]"
 )
 
 
@@ -42,7 +45,8 @@ def cut(text: str, longest: int) -> str:
 def safe(value: Any) -> Any:
     """A JSON value with every text in it visible and of at most ``LONGEST`` characters."""
     if isinstance(value, str):
-        return cut(visible(value), LONGEST)
+        # Nothing gets shorter by being made visible, so that what is behind would be cut anyway.
+        return cut(visible(value[: LONGEST + 1]), LONGEST)
     if isinstance(value, dict):
         return {safe(str(key)): safe(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -59,7 +63,7 @@ def fit(text: str, octets: int, escape: Callable[[str], str]) -> str:
         escape: one character to what stands for it, at least one character.
     """
     # Whatever the escapes are, no more characters than octets can be kept.
-    pieces = [escape(char) for char in visible(text.strip())[: octets + 1]]
+    pieces = [escape(char) for char in visible(text.strip()[: octets + 1])[: octets + 1]]
     if sum(len(piece.encode()) for piece in pieces) <= octets:
         return "".join(pieces)
     kept: list[str] = []

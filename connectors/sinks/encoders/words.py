@@ -44,6 +44,8 @@ KINDS: Final[dict[str, str]] = {
     "new_error": "New error code",
 }
 OVER: Final = frozenset({"closed", "resolved", "retracted"})
+# The field by which a document tells which of its fields were shortened for a small receiver.
+SHORTENED: Final = "shortened"
 
 
 @cache
@@ -94,10 +96,12 @@ def title(document: Document) -> str:
 
 def message(document: Document) -> str:
     """One or two sentences for a person."""
+    lost = ", ".join(document.get(SHORTENED, ()))
+    mark = f" [cut: {lost}]" if lost else ""
     if "headline" in document:
-        return f"{document['headline']}. {advisory(document)}."
+        return f"{document['headline']}. {advisory(document)}.{mark}"
     since = f"since {document['onset_at']}"
-    return f"{KINDS[document['kind']]}: {clients(document)}, {services(document)}, {since}"
+    return f"{KINDS[document['kind']]}: {clients(document)}, {services(document)}, {since}{mark}"
 
 
 def tenants(document: Document) -> list[str]:

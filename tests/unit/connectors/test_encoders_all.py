@@ -130,6 +130,18 @@ def test_text_that_is_fitted_never_exceeds_its_octets(value, octets):
     assert not fitted.removesuffix(text.MARK).replace("\\=", "").count("=")
 
 
+@pytest.mark.parametrize(
+    "char", "\xad\u034f\u115f\u1160\u180e\u200b\u202e\u3164\uffa0\U000e0041\U000e0100\U000e01ef"
+)
+def test_what_has_no_shape_is_told_by_its_number(char):
+    assert text.visible(f"a{char}b") == f"a<U+{ord(char):04X}>b"
+
+
+def test_what_languages_are_written_with_stays():
+    usual = "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645 \U0001f469\u200d\U0001f4bb \u2764\ufe0f b\xfcro"
+    assert text.visible(usual) == usual
+
+
 def test_severities_rise_on_every_scale_and_a_flag_is_lowest():
     levels = [LEVELS[name] for name in ("flag", *Severity)]
     for scale in zip(*levels, strict=True):

@@ -7,8 +7,8 @@ import pytest
 
 from pipeline.model.incident import IncidentState
 from pipeline.model.vocabulary import Verdict
-from pipeline.report.brief import NO_ADVISORY, brief
-from pipeline.report.text import incident_text, split_evidence, table
+from pipeline.notify.brief import NO_ADVISORY, brief, split_evidence
+from pipeline.report.text import incident_text, table
 
 if TYPE_CHECKING:
     from types import ModuleType

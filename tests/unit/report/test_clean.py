@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.report.clean import LONG, SHORT, clean, paragraphs
+from pipeline.notify.clean import LONG, SHORT, clean, paragraphs
 
 
 @given(st.text(max_size=2000))

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Final
 
 from pipeline.model.incident import IncidentState
 from pipeline.model.vocabulary import Verdict
-from pipeline.report.clean import clean
-from pipeline.report.words import count, duration, listed, moment, percent, plural
+from pipeline.notify.clean import clean
+from pipeline.notify.words import count, duration, listed, moment, percent, plural
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from pipeline.model.advisory import Advisory
-    from pipeline.model.incident import AdvisoryMatch, HealthyClient, Incident
+    from pipeline.model.incident import AdvisoryMatch, Evidence, HealthyClient, Incident
 
 FAULT: Final = {
     Verdict.SERVICE_OUTAGE: "Microsoft's",
@@ -25,6 +26,7 @@ FAULT: Final = {
     Verdict.UNDETERMINED: "not certain",
 }
 NO_ADVISORY: Final = "no advisory yet (first to know by our logs)"
+NONE_MATCHES: Final = "none matches"
 _NOT_OVER: Final = {
     IncidentState.RECOVERING: "recovering",
     IncidentState.RETRACTED: "taken back: late records leave nothing unusual",
@@ -59,18 +61,37 @@ class Brief:
 
 
 def brief(
-    incident: Incident, *, time_zone: str = "UTC", advisories: Mapping[str, Advisory] | None = None
+    incident: Incident,
+    *,
+    time_zone: str = "UTC",
+    advisories: Mapping[str, Advisory] | None = None,
+    at: datetime | None = None,
 ) -> Brief:
-    """The facts of one revision; titles are taken from ``advisories`` where they are known."""
+    """The facts of one revision.
+
+    Args:
+        incident: the revision to tell.
+        time_zone: printed beside UTC.
+        advisories: by id, for their titles.
+        at: now, where it is told how long the incident has been going on.
+    """
     return Brief(
         who=_who(incident),
         clients=listed([c.label for c in incident.clients]) or _NONE,
         where=where(incident),
-        since=_since(incident, time_zone),
+        since=_since(incident, time_zone, at),
         works=listed([works(h) for h in incident.healthy_clients[:_SCOPE_SHOWN]]) or _NONE,
-        fault=f"{FAULT[incident.verdict]} ({percent(incident.confidence)} sure)",
+        fault=_fault(incident),
         advisory=_advisory(incident, advisories or {}),
     )
+
+
+def _fault(incident: Incident) -> str:
+    """How sure we are of a cause; there is no being sure of not knowing it."""
+    fault = FAULT[incident.verdict]
+    if incident.verdict is Verdict.UNDETERMINED:
+        return fault
+    return f"{fault} ({percent(incident.confidence)} sure)"
 
 
 def _who(incident: Incident) -> str:
@@ -104,12 +125,14 @@ def works(healthy: HealthyClient) -> str:
     return f"{healthy.client.label} ({percent(healthy.success_rate)} succeed{moved})"
 
 
-def _since(incident: Incident, time_zone: str) -> str:
+def _since(incident: Incident, time_zone: str, at: datetime | None) -> str:
     text = moment(incident.onset_at, time_zone)
     until = incident.resolved_at
     if incident.state is IncidentState.RESOLVED and until is not None:
         lasted = duration((until - incident.onset_at).total_seconds())
         return f"{text}; over {moment(until, time_zone)}, after {lasted}"
+    if incident.state is IncidentState.OPEN and at is not None and at > incident.onset_at:
+        return f"{text}; still going on after {duration((at - incident.onset_at).total_seconds())}"
     return f"{text}; {_NOT_OVER.get(incident.state, 'still going on')}"
 
 
@@ -118,7 +141,7 @@ def _advisory(incident: Incident, advisories: Mapping[str, Advisory]) -> str:
     if match is None:
         if incident.verdict is Verdict.SERVICE_OUTAGE:
             return NO_ADVISORY
-        return "none matches"
+        return NONE_MATCHES
     known = advisories.get(match.advisory_id)
     title = f" {clean(known.title, 120)}" if known is not None else ""
     return f"{clean(match.advisory_id, 40)}{title}; {lead(match)}"
@@ -139,3 +162,22 @@ def ahead(seconds: float | None, than: str, unknown: str) -> str:
         return unknown
     side = "before" if seconds >= 0 else "after"
     return f"we knew {duration(seconds)} {side} {than}"
+
+
+def split_evidence(incident: Incident) -> tuple[list[Evidence], list[Evidence]]:
+    """Evidence for and against the verdict, the weightiest first, each fact once.
+
+    What speaks for another verdict speaks against this one. One fact may speak about
+    several verdicts; it stands where it weighs most.
+    """
+    supporting: list[Evidence] = []
+    opposing: list[Evidence] = []
+    told: set[str] = set()
+    for item in sorted(incident.evidence, key=lambda e: -abs(e.weight)):
+        if item.weight == 0 or item.text in told:
+            continue
+        told.add(item.text)
+        for_it = (item.weight > 0) == (item.verdict is incident.verdict)
+        # Evidence against a rival is no proof of this verdict, but it is on its side.
+        (supporting if for_it else opposing).append(item)
+    return supporting, opposing

@@ -1,0 +1,1 @@
+"""What people are told: routes, groups, silences, and the words of a notice."""
