@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from pipeline.ledger.store import Ledger
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from pipeline.model.dead_letter import DeadLetter
 
@@ -31,6 +32,20 @@ class FollowedLedger(Ledger):
         self._db.executemany(
             "UPDATE dead SET replayed = ? WHERE origin = ?", [(at, name) for name, at in marks]
         )
+
+    @contextmanager
+    def part(self) -> Iterator[None]:
+        """All or nothing of what one message writes, within a transaction."""
+        self._db.execute("SAVEPOINT part")
+        try:
+            yield
+        except BaseException:
+            if self._db.in_transaction:  # else a full disk has undone all of it
+                self._db.execute("ROLLBACK TO part")
+            raise
+        finally:
+            if self._db.in_transaction:
+                self._db.execute("RELEASE part")
 
     def forget_letters(self, before: int) -> None:
         """Drop letters from before a moment, microseconds since 1970: the topic has, too."""

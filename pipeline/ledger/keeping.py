@@ -6,6 +6,8 @@ import sqlite3
 from contextlib import suppress
 from typing import Final
 
+from pipeline.ledger.show import Showing
+
 DAY_US: Final = 86_400_000_000
 # A document tells when its trouble was, not when it was issued: old logs may be followed
 # today. So each day notes how far the numbers had come when it began.
@@ -19,7 +21,7 @@ _FREED_AT_ONCE: Final = 1024
 LOG_BYTES: Final = 16 * 2**20
 
 
-class Keeping:
+class Keeping(Showing):
     """Part of :class:`pipeline.ledger.store.Ledger`: forgets what is old."""
 
     _db: sqlite3.Connection
@@ -57,6 +59,7 @@ class Keeping:
                 self._forget("documents", min(document, delivered), "TRUE", limit),
                 self._forget("dead", letter, "queued IS NULL", limit),
             )
+        gone = max(gone, self.tidy_shown(now, keep_days=keep_days, limit=limit))
         return self._shrink() or gone == limit
 
     def _forget(self, table: str, until: int, which: str, limit: int) -> int:

@@ -11,7 +11,12 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from pipeline.ledger.finding import Finding
+from pipeline.ledger.front import FrontPage
+from pipeline.ledger.showing import Place
+from pipeline.ledger.shown import Shown
 from pipeline.ledger.store import Ledger, Stored
+from pipeline.ledger.told import Told
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,13 +48,6 @@ class Wanted:
     since: int | None = None
 
 
-class Place(NamedTuple):
-    """Where a list goes on: behind the flag or incident with this time and id."""
-
-    at: int
-    id: str
-
-
 class Page(NamedTuple):
     """Newest first; ``rest`` is where the next page begins, None behind the last."""
 
@@ -77,7 +75,7 @@ class DeadCount(NamedTuple):
     newest: int
 
 
-class Reader(Ledger):
+class Reader(FrontPage, Shown, Told, Finding, Ledger):
     """A ledger that is only looked at; used by one thread at a time.
 
     Args:
@@ -144,9 +142,8 @@ class Reader(Ledger):
     def tenant_counts(self) -> list[TenantCounts]:
         """What there is of each tenant, by name."""
         rows = self._db.execute(
-            f"SELECT tenant, kind, state, count(*), max(at) FROM documents d WHERE {_LAST} "  # noqa: S608
-            "GROUP BY tenant, kind, state ORDER BY tenant",
-            {"as_of": self.newest_document()},
+            "SELECT tenant, kind, state, count(*), max(at) FROM newest INDEXED BY newest_tenant "
+            "GROUP BY tenant, kind, state ORDER BY tenant"
         )
         found: dict[str, TenantCounts] = {}
         for tenant, kind, state, count, raised in rows:

@@ -13,6 +13,8 @@ finds either the whole step or nothing of it. Write-ahead logging lets others re
 | ``dead`` | what could not be used, with reason and place (:mod:`pipeline.ledger.dead`) |
 | ``deliveries`` | by sink, up to where it has taken the documents |
 | ``days`` | by day, how far documents and letters had come (:mod:`pipeline.ledger.keeping`) |
+| ``outbox``, ``threads``, ``acks``, ``silences``, ``handed`` | see :mod:`pipeline.ledger.desk` |
+| ``newest``, ``hours`` and others | see :mod:`pipeline.ledger.showing_tables` |
 """
 
 from __future__ import annotations
@@ -23,16 +25,19 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from pipeline.ledger.dead import ADDED_IN_VERSION_2, DeadLetters
+from pipeline.ledger.desk import ADDED_IN_VERSION_5, Desk
 from pipeline.ledger.hold import hold
 from pipeline.ledger.keeping import ADDED_IN_VERSION_4, LOG_BYTES, Keeping
 from pipeline.ledger.listing import ADD, ADDED_IN_VERSION_3
+from pipeline.ledger.notes import ADDED_FOR_NOTES
+from pipeline.ledger.showing_tables import ADDED_IN_VERSION_6
 from pipeline.model.errors import FatalError, RetriableError, StateError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-LEDGER_VERSION: Final = 4
+LEDGER_VERSION: Final = 6
 _VERSION_1: Final = """
 CREATE TABLE IF NOT EXISTS cursors (source TEXT PRIMARY KEY, cursor TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS journal (
@@ -58,6 +63,8 @@ _STEPS: Final = {
     2: ADDED_IN_VERSION_2,
     3: ADDED_IN_VERSION_3,
     4: ADDED_IN_VERSION_4,
+    5: (*ADDED_IN_VERSION_5, *ADDED_FOR_NOTES),
+    6: ADDED_IN_VERSION_6,
 }
 # Another process may hold the file for the length of one commit, never for this long.
 _BUSY_SECONDS: Final = 30.0
@@ -84,7 +91,7 @@ class Journalled(NamedTuple):
     body: bytes
 
 
-class Ledger(DeadLetters, Keeping):
+class Ledger(DeadLetters, Desk, Keeping):
     """The store of one embedded run; used by one writer and any number of readers.
 
     Args:
@@ -329,6 +336,13 @@ class Ledger(DeadLetters, Keeping):
     def put_delivered(self, sink: str, seq: int) -> None:
         """Remember up to where a sink has taken the documents."""
         self._db.execute("INSERT OR REPLACE INTO deliveries VALUES (?, ?)", (sink, seq))
+
+    def begin_deliveries(self, sinks: Iterable[str]) -> None:
+        """Have sinks that are new begin behind the documents that there are."""
+        self._db.executemany(
+            "INSERT OR IGNORE INTO deliveries SELECT ?, coalesce(max(seq), 0) FROM documents",
+            [(name,) for name in sinks],
+        )
 
     def counts(self) -> dict[str, int]:
         """Rows of each table."""

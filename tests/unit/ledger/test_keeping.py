@@ -7,7 +7,7 @@ import sqlite3
 import pytest
 
 from pipeline.ledger.keeping import DAY_US, FREE_PAGES
-from pipeline.ledger.store import Ledger
+from pipeline.ledger.store import _STEPS, Ledger
 from pipeline.model.dead_letter import DeadLetter
 
 TODAY = 20_000
@@ -139,11 +139,13 @@ def test_the_file_gives_its_space_back(tmp_path, ledger):
 
 def test_a_ledger_made_before_keeps_what_it_has(tmp_path):
     path = tmp_path / "old.sqlite"
-    ledger = Ledger(path)
-    issue(ledger, 1, 2)
-    ledger.close()
     with sqlite3.connect(path) as db:
-        db.execute("DROP TABLE days")
+        for statement in (s for version in (1, 2, 3) for s in _STEPS[version]):
+            db.execute(statement)
+        db.executemany(
+            "INSERT INTO documents (kind, id, revision, tenant, document) VALUES (?, ?, ?, ?, ?)",
+            [("incident", "inc-1", n, "t", "{}") for n in (1, 2)],
+        )
         db.execute("PRAGMA user_version=3")
     db.close()
     ledger = Ledger(path)
