@@ -25,6 +25,7 @@ from pipeline.runtime.config_deliver import Deliver
 from pipeline.runtime.config_errors import explain
 from pipeline.runtime.config_kafka import Kafka
 from pipeline.runtime.config_microsoft import Microsoft
+from pipeline.runtime.config_routes import Notify
 from pipeline.runtime.config_section import Section as _Section
 from pipeline.runtime.config_serve import Serve
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = [
-    "ENV_PREFIX", "Backfill", "Collect", "Config", "Deliver", "Detection", "Kafka", "LedgerSettings", "Microsoft",
+    "ENV_PREFIX", "Backfill", "Collect", "Config", "Deliver", "Detection", "Kafka", "LedgerSettings", "Microsoft", "Notify",
     "Privacy", "Serve", "SourceSettings", "Sources", "Tenant", "load",
 ]  # fmt: skip
 
@@ -184,6 +185,7 @@ class Config(_Section):
     ledger: LedgerSettings = Field(default_factory=LedgerSettings)
     kafka: Kafka = Field(default_factory=Kafka)
     deliver: Deliver = Field(default_factory=Deliver)
+    notify: Notify = Field(default_factory=Notify)
     serve: Serve = Field(default_factory=Serve)
 
     @model_validator(mode="after")

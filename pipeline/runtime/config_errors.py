@@ -17,21 +17,27 @@ if TYPE_CHECKING:
     from pydantic import ValidationError
 
 
-def known_keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+def known_keys(
+    model: type[BaseModel], prefix: str = "", within: tuple[type[BaseModel], ...] = ()
+) -> Iterator[str]:
     """Every section and key of ``model`` as a dotted path, sections before their keys.
 
-    A section with a name of one's own stands there once, under the name of the example.
+    A section with a name of one's own stands there once, under the name of the example; one that
+    may hold others of its kind is followed once. ``within``: the models around this one.
     """
     for name, field in model.model_fields.items():
-        yield prefix + name
+        path = prefix + (field.alias or name)
         many = sections_of(field.annotation)
+        if many is not None and many.model in {*within, model}:
+            continue
+        yield path
         if many is not None:
-            inner = f"{prefix}{name}.{SAMPLE_NAME}" if many.named else prefix + name
+            inner = f"{path}.{SAMPLE_NAME}" if many.named else path
             if many.named:
                 yield inner
-            yield from known_keys(many.model, f"{inner}.")
+            yield from known_keys(many.model, f"{inner}.", (*within, model))
         elif isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            yield from known_keys(field.annotation, f"{prefix}{name}.")
+            yield from known_keys(field.annotation, f"{path}.", (*within, model))
 
 
 def explain(
@@ -67,17 +73,18 @@ def _reason(item: Mapping[str, Any], model: type[BaseModel]) -> str:
     if item["type"] != "extra_forbidden":
         message = str(item["msg"]).removeprefix("Value error, ")
         return message[:1].lower() + message[1:]
-    usual, own = _usual(item["loc"], model)
+    usual = _usual(item["loc"], model)
     near = _nearest(usual, list(known_keys(model)))
-    if near and own:
-        near = near.replace(f".{SAMPLE_NAME}.", f".{own}.")
+    if near and near.rpartition(".")[0] == usual.rpartition(".")[0]:
+        beside = ".".join(str(part) for part in item["loc"][:-1])
+        near = f"{beside}.{near.rpartition('.')[2]}".removeprefix(".")
     return f"unknown key; did you mean {near}?" if near else "unknown key"
 
 
-def _usual(keys: Sequence[int | str], model: type[BaseModel]) -> tuple[str, str]:
-    """A path with the example's name in place of one's own, without numbers; and that name."""
+def _usual(keys: Sequence[int | str], model: type[BaseModel]) -> str:
+    """A path with the example's name in place of one's own, and without numbers."""
     path: list[str] = []
-    own, here = "", model
+    here = model
     rest = iter(keys)
     for key in rest:
         path.append(str(key))
@@ -87,13 +94,14 @@ def _usual(keys: Sequence[int | str], model: type[BaseModel]) -> tuple[str, str]
         many = sections_of(field.annotation)
         if many is not None:
             inner = next(rest, None)
-            if inner is not None and many.named:
-                own = str(inner)
+            if many.model is here:
+                path.pop()  # one within another of its kind has the same keys
+            elif inner is not None and many.named:
                 path.append(SAMPLE_NAME)
             here = many.model
         elif isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             here = field.annotation
-    return ".".join([*path, *map(str, rest)]), own
+    return ".".join([*path, *map(str, rest)])
 
 
 def _nearest(dotted: str, known: Sequence[str]) -> str | None:

@@ -61,11 +61,14 @@ def _sample(many: Sections, path: str) -> Iterator[str]:
     header = f"[{path}.{SAMPLE_NAME}]" if many.named else f"[[{path}]]"
     yield f"\n# {_first_line(many.model)}\n# {header}"
     for name, field in many.model.model_fields.items():
-        yield _comment(field)
+        if sections_of(field.annotation) is not None:
+            continue  # others of its kind within it
         given = (
             field.examples[0] if field.examples else field.get_default(call_default_factory=True)
         )
-        yield f"# {name} = {_toml(given)}"
+        yield _comment(field)
+        if given is not None:
+            yield f"# {field.alias or name} = {_toml(given)}"
 
 
 def _assignment(name: str, field: FieldInfo, value: Any) -> str:

@@ -21,7 +21,8 @@ from pipeline.runtime.secret_files import (
 _SERVER: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/@\[\]]+):(\d{1,5})")
 
 
-def _servers(addresses: list[str]) -> list[str]:
+def check_servers(addresses: list[str]) -> list[str]:
+    """The addresses of brokers as they are; raises ValueError if one is none."""
     for text in addresses:
         match = _SERVER.fullmatch(text)
         if match is None or not 0 < int(match[2]) < 65_536:
@@ -51,7 +52,7 @@ def is_loopback(host: str) -> bool:
 class Kafka(Section):
     """The broker of a run with many workers; an embedded run needs none."""
 
-    servers: Annotated[list[str], AfterValidator(_servers)] = Field(
+    servers: Annotated[list[str], AfterValidator(check_servers)] = Field(
         default_factory=list,
         description="Brokers to ask first, as HOST:PORT.",
         examples=[["kafka-1.example.net:9093", "kafka-2.example.net:9093"]],

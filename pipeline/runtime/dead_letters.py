@@ -194,17 +194,19 @@ class DocumentAgain:
 
 
 def document_of(letter: DeadLetter) -> DocumentAgain:
-    """The flag or incident that a letter holds.
+    """The flag, incident or notice that a letter holds.
 
     Raises:
         StateError: its body is none.
     """
     try:
         document = json.loads(letter.body or b"")
-        kind = "flag" if "flag_id" in document else "incident"
+        kind = next(k for k in ("flag", "incident", "notice") if f"{k}_id" in document)
         name, revision = str(document[f"{kind}_id"]), int(document["revision"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise StateError(f"dead letter {letter.letter_id} holds no flag or incident") from error
+    except (ValueError, KeyError, TypeError, StopIteration) as error:
+        raise StateError(
+            f"dead letter {letter.letter_id} holds no flag, incident or notice"
+        ) from error
     return DocumentAgain(letter.letter_id, kind, name, revision, letter.tenant or "", document)
 
 

@@ -13,6 +13,7 @@ from connectors.auth import (
     Identity,
     Machine,
 )
+from connectors.auth_code import SignInPage
 from connectors.auth_device import DeviceCode
 from pipeline.runtime.config_microsoft import Microsoft
 from pipeline.runtime.secret_files import read_secret
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from connectors.auth import SignIn
     from pipeline.model.clock import Clock
     from pipeline.runtime.config_entra import Entra
+    from pipeline.runtime.config_serve import Oidc
 
 
 @lru_cache(maxsize=8)
@@ -62,7 +64,7 @@ def signed_in(section: Microsoft, tenant: str, clock: Clock | None = None) -> Id
 
 
 def _credential(
-    section: Entra | Microsoft,
+    section: Entra | Microsoft | Oidc,
 ) -> ClientSecret | ClientCertificate | FederatedToken:
     if section.certificate_file is not None and section.certificate_key_file is not None:
         return ClientCertificate(
@@ -88,4 +90,21 @@ def _credential(
             "the client secret",
             f"{section.section}.secret_file",
         )
+    )
+
+
+def sign_in_page(oidc: Oidc, redirect: str) -> SignInPage:
+    """The page of Entra that people sign in at.
+
+    Args:
+        oidc: the section, checked already.
+        redirect: where they are sent back to.
+    """
+    return SignInPage(
+        tenant=oidc.tenant or "",
+        client_id=oidc.client_id or "",
+        credential=_credential(oidc),
+        authority=oidc.login,
+        redirect=redirect,
+        ca_file=oidc.ca_file,
     )

@@ -237,7 +237,7 @@ def test_the_command_serves_what_it_follows_and_goes_on_after_a_kill(config, pub
         until(lambda: again.ask("/readyz")[0] == 200, lambda: time.sleep(0.05))
         told = again.ask(f"{API}/status")[2]
         assert (told["mode"], told["problem"]) == ("kafka", None)
-        assert told["lag"] == {"flag": 0, "incident": 0, "dead letter": 0}
+        assert told["lag"] == {"flag": 0, "incident": 0, "dead letter": 0, "desk": 0, "view": 0}
         revisions = again.ask(f"{API}/incidents/i0")[2]["revisions"]
         assert [d["revision"] for d in revisions] == [1, 2]
     finally:

@@ -180,6 +180,8 @@ def test_a_full_disk_stops_nothing_for_good(tmp_path, straight):
             running.step()
         except RetriableError:
             refused += 1
+        if refused > 3:
+            break  # each takes everything in again
     assert refused > 3
     assert ledger.counts()["journal"] >= before["journal"]
     ledger.limit_pages(2**30)

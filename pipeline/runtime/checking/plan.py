@@ -12,6 +12,7 @@ from pipeline.runtime.checking import activity, graph
 from pipeline.runtime.checking.blobs import containers
 from pipeline.runtime.checking.brokers import brokers
 from pipeline.runtime.checking.clocks import agreed
+from pipeline.runtime.checking.destinations import destinations
 from pipeline.runtime.checking.disk import room
 from pipeline.runtime.checking.event_hubs import namespace
 from pipeline.runtime.checking.finding import Finding, State, of_error, skipped
@@ -19,6 +20,7 @@ from pipeline.runtime.checking.page import status_page
 from pipeline.runtime.checking.permissions import NEEDED, READ_MESSAGES, granted
 from pipeline.runtime.checking.places import Place, reached
 from pipeline.runtime.checking.sign_in import Access
+from pipeline.runtime.config_deliver import NOTICES, RECORDS
 from pipeline.runtime.secret_files import exposed
 from pipeline.runtime.services import Services
 
@@ -60,6 +62,7 @@ def check(config: Config, state: Path, clock: Clock) -> Iterator[Finding]:
         yield from _blobs(config, clock)
     if config.kafka.servers:
         yield from brokers(config.kafka, clock)
+    yield from destinations(config, state)
 
 
 def _sources(config: Config) -> Finding:
@@ -73,6 +76,8 @@ def _remarks(config: Config) -> list[Finding]:
     secrets = [live.event_hubs.connection_string_file, live.blobs.sas_file]
     if config.needs_identity:
         secrets += config.microsoft.secret_files
+    for section in config.deliver.of((*RECORDS, *NOTICES)).values():
+        secrets += section.secret_files
     remarks = exposed([*secrets, config.privacy.key_file])
     if config.kafka.servers:
         remarks += config.kafka.remarks()

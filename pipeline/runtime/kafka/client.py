@@ -69,6 +69,16 @@ class Topics:
         """Where collectors read on, by collector, compacted."""
         return f"{self.prefix}.cursors.v1"
 
+    @property
+    def view(self) -> str:
+        """What judging shows, by tenant; compacted, and kept as long as the timeline."""
+        return f"{self.prefix}.view.v1"
+
+    @property
+    def desk(self) -> str:
+        """Acknowledgements and silences, compacted."""
+        return f"{self.prefix}.desk.v1"
+
 
 def common(config: Kafka) -> dict[str, Any]:
     """Options that every client needs; with OAUTHBEARER this signs in.

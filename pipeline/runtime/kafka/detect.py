@@ -308,6 +308,8 @@ class Detector:
                 for name, issue in step.issues:
                     writing.tell(part, name, issue)
                 writing.bury(part, step.dead)
+            for part in held:
+                writing.show(part)
             for part in moved:
                 for name in ripe[part.number]:
                     writing.store(part, name)

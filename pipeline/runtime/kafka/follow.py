@@ -20,8 +20,11 @@ from kafka.errors import KafkaError, UnknownTopicOrPartitionError
 from pipeline.model.clock import parse_rfc3339, to_us
 from pipeline.model.errors import ConfigError
 from pipeline.runtime.kafka.client import Topics, consumer, unreachable
+from pipeline.runtime.kafka.desk import Answers
 from pipeline.runtime.kafka.letters import REPLAYED, letter_of
 from pipeline.runtime.kafka.told import kinds, told
+from pipeline.runtime.kafka.view import Views
+from pipeline.runtime.live.answering import answer
 from pipeline.runtime.live.messages import UnreadableMessageError
 
 if TYPE_CHECKING:
@@ -67,9 +70,14 @@ class Follower:
         self._config, self._ledger, self._clock = config, ledger, clock
         self._metrics, self._log, self._keep_days = metrics, log, keep_days
         topics = Topics(config.prefix)
-        self._dead = topics.dead
+        self._dead, self._desk, self._view = topics.dead, topics.desk, topics.view
         self._kinds = kinds(topics)
-        self._words = {**self._kinds, self._dead: "dead letter"}
+        self._words = {
+            **self._kinds,
+            self._dead: "dead letter",
+            self._desk: "desk",
+            self._view: "view",
+        }
         self._consumer: Any = None
         self._places: list[TopicPartition] = []
         self._positions: dict[TopicPartition, int] = {}
@@ -107,6 +115,7 @@ class Follower:
             found = self._consumer.poll(timeout_ms=timeout_ms, max_records=_PORTION)
             if found:
                 self._keep(found)
+            answer(self._ledger, self._log)
             self._look()
         except KafkaError as error:
             self.close()
@@ -162,6 +171,7 @@ class Follower:
         documents: dict[str, list[tuple[str, int, str, str]]] = {"flag": [], "incident": []}
         letters: list[DeadLetter] = []
         marks: list[tuple[str, int]] = []
+        answers, views = Answers(), Views()
         positions = dict(self._positions)
         unread = 0
         for place, records in found.items():
@@ -171,6 +181,12 @@ class Follower:
                     _sort(record, letters, marks)
                     continue
                 try:
+                    if place.topic == self._desk:
+                        answers.add(record)
+                        continue
+                    if place.topic == self._view:
+                        views.add(record)
+                        continue
                     one = told(record, self._kinds[place.topic])
                 except UnreadableMessageError:
                     unread += 1
@@ -180,6 +196,8 @@ class Follower:
             new = {k: self._ledger.add_documents(k, r, again=True) for k, r in documents.items()}
             self._ledger.bury_followed(letters)
             self._ledger.replayed_followed(marks)
+            answers.keep(self._ledger)
+            unread += views.keep(self._ledger, to_us(self._clock.now()))
             offsets = [[p.topic, p.partition, offset] for p, offset in positions.items()]
             cursor = {"v": 1, "prefix": self._config.prefix, "offsets": offsets}
             self._ledger.put_cursor(CURSOR, cursor)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pipeline.runtime.live.tenant import Tenant
 
 SNAPSHOT_SECONDS: Final = 900.0
+_SHARED_SECONDS: Final = 86_400.0
 # A message younger than this is taken in its time; records read longer ago are a replay of logs.
 _LIVE_MS: Final = 10_000
 _PRESENT_MS: Final = 3_600_000
@@ -54,6 +55,8 @@ class Partition:
         self.number = number
         self.position = self.committed = 0
         self.live = False
+        self._shared: set[str] = set()
+        self._shared_at = time.monotonic()
         self.engine = Engine(settings, self._load)
         self._snapshot_rows = snapshot_rows
         self._kept = kept
@@ -90,6 +93,16 @@ class Partition:
         rows = self.engine.take(message)
         ahead.rows += rows
         return rows
+
+    def shared(self) -> set[str]:
+        """Names of what tenants share that is in this partition of the view topic, to add to.
+
+        Once a day it is told again, so that the topic does not forget what is still in use.
+        """
+        if time.monotonic() - self._shared_at >= _SHARED_SECONDS:
+            self._shared.clear()
+            self._shared_at = time.monotonic()
+        return self._shared
 
     def ripe(self) -> list[str]:
         """Tenants whose state is to be stored."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
+from pipeline.ledger.show import SHOWN_DAYS
 from pipeline.model.errors import ConfigError
 from pipeline.runtime.kafka.client import MESSAGE_BYTES, Topics, admin, consumer, unreachable
 from pipeline.runtime.kafka.refusals import unreadable, unseen
@@ -26,7 +27,7 @@ def wanted(config: Kafka) -> dict[str, dict[str, str]]:
     """Settings of each topic.
 
     Events are kept for longer than any state may be behind; compacted topics keep the newest
-    message of each key for good.
+    message of each key for good, that of the view for as long as the timeline reaches back.
     """
     names = Topics(config.prefix)
     keep = str(config.retention_days * _DAY_MS)
@@ -35,6 +36,8 @@ def wanted(config: Kafka) -> dict[str, dict[str, str]]:
     compacted = {"cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0.3", **large}
     # Snapshots are written over and over: small segments, so that old ones can be dropped.
     state = {**compacted, "segment.bytes": str(64 * 2**20)}
+    shown = str(SHOWN_DAYS * _DAY_MS)
+    view = {**state, "cleanup.policy": "compact,delete", "retention.ms": shown}
     return {
         names.events: kept,
         names.advisories: compacted,
@@ -43,6 +46,8 @@ def wanted(config: Kafka) -> dict[str, dict[str, str]]:
         names.dead: kept,
         names.state: state,
         names.cursors: compacted,
+        names.desk: compacted,
+        names.view: view,
     }
 
 
@@ -130,7 +135,7 @@ def _faults(name: str, want: dict[str, str], settings: dict[str, Any]) -> list[s
     size = int(settings["max.message.bytes"]["value"])
     policy = want["cleanup.policy"]
     faults = []
-    if have["cleanup.policy"] != policy:
+    if set(have["cleanup.policy"].split(",")) != set(policy.split(",")):
         faults.append(
             f"topic {name} has cleanup.policy={have['cleanup.policy']} and needs {policy}"
         )

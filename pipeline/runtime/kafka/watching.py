@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from kafka import KafkaProducer
 from kafka.errors import KafkaTimeoutError
 
+from connectors.kafka.producing import Producer as Ended
 from pipeline.runtime.kafka.refusals import fatal_reason
 
 if TYPE_CHECKING:
-    from connectors.kafka.watching import Connections
     from pipeline.model.errors import OutriderError
     from pipeline.runtime.config import Kafka
 
@@ -47,14 +45,11 @@ def newest_refusal(config: Kafka) -> OutriderError | None:
     return _NEWEST.get(config.model_dump_json())
 
 
-class Producer(KafkaProducer):  # type: ignore[misc] # the client has no types
+class Producer(Ended):
     """A producer that does not wait for ever for a broker that keeps it out, or is gone.
 
     What a transaction came to is not known after either: whoever goes on reads what is committed.
-    Its maker sets ``watched``, the connections.
     """
-
-    watched: Connections
 
     def commit_transaction(self) -> None:
         """As the client's own.
@@ -73,16 +68,6 @@ class Producer(KafkaProducer):  # type: ignore[misc] # the client has no types
         """As the client's own; raises what :meth:`commit_transaction` does."""
         manager = self._transaction_manager
         self._wait(manager.send_offsets_to_transaction(offsets, group_metadata))
-
-    def close(self, timeout: float | None = None, null_logger: bool = False) -> None:  # noqa: FBT001, FBT002 # the client's own
-        """As the client's own, which leaves its thread behind where records cannot be sent."""
-        try:
-            super().close(timeout=timeout, null_logger=null_logger)
-        except KafkaTimeoutError:
-            self._sender.force_close()
-            self._sender.join(timeout)
-            with suppress(KafkaTimeoutError):
-                super().close(timeout=0, null_logger=null_logger)
 
     def _wait(self, result: Any) -> None:
         self._sender.wakeup()

@@ -13,6 +13,7 @@ from pipeline.model.documents import to_line
 from pipeline.runtime.kafka.client import Topics, producer
 from pipeline.runtime.kafka.letters import record_of
 from pipeline.runtime.kafka.stored import MARK, ground_value, key
+from pipeline.runtime.kafka.view import pack
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -67,6 +68,12 @@ class Writing:
             for document in documents:
                 self._put(topic, part.number, name.encode(), to_line(document).encode())
         self._put(self._topics.state, part.number, key(name, "issued"), part.engine.issued(name))
+
+    def show(self, part: Partition) -> None:
+        """What the tenants of a partition show since the last call."""
+        for name, tenant in part.engine.tenants.items():
+            for key_, value in pack(name, tenant.shows.take(), part.shared()):
+                self._put(self._topics.view, part.number, key_, value)
 
     def bury(self, part: Partition, letters: Iterable[DeadLetter]) -> None:
         """Dead letters, beside the messages they are about."""

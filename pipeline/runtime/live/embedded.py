@@ -23,11 +23,13 @@ from pipeline.model.dead_letter import JUDGING_FAILED, UNREADABLE_MESSAGE, DeadL
 from pipeline.model.documents import to_line
 from pipeline.model.errors import OutriderError, RetriableError
 from pipeline.runtime.live.again import Again, messages_again
+from pipeline.runtime.live.answering import answer
 from pipeline.runtime.live.delivering import Delivering
 from pipeline.runtime.live.engine import Engine, apply, restored
 from pipeline.runtime.live.messages import Kind, Message, UnreadableMessageError
 from pipeline.runtime.live.observe import count, observe
 from pipeline.runtime.live.reading import Harvest, Reading
+from pipeline.runtime.live.showing import show
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from pipeline.runtime.live.parts import Issue
     from pipeline.runtime.live.tenant import Tenant
     from pipeline.runtime.metrics import Metrics
+    from pipeline.runtime.notifying import Notifier
 
 # Messages kept beside the state: a restart takes them in again, at a million records a second.
 SNAPSHOT_ROWS: Final = 200_000
@@ -89,6 +92,8 @@ class Embedded:
         live: sources and feeds that are not waited for.
         far: destinations that are not waited for, by name.
         pool: of threads, on which those are asked; None = this one.
+        history: whether such a one, if it is new, gets what was told before.
+        notifier: tells people; None = nobody is told.
     """
 
     def __init__(
@@ -108,6 +113,8 @@ class Embedded:
         live: Feeds | None = None,
         far: Mapping[str, Sink] | None = None,
         pool: Executor | None = None,
+        history: bool = False,
+        notifier: Notifier | None = None,
     ) -> None:
         self._settings, self._ledger, self._keep_days = settings, ledger, keep_days
         self._clock = clock
@@ -116,6 +123,10 @@ class Embedded:
         self._delivering = Delivering(
             ledger, sinks, far or {}, pool=pool, clock=clock, metrics=metrics, log=log
         )
+        self._notifier = notifier
+        if far and not history:
+            with ledger.transaction():
+                ledger.begin_deliveries(far)
         self._tidy_at = 0.0
         self._start_anew()
 
@@ -144,18 +155,20 @@ class Embedded:
     @property
     def problem(self) -> str | None:
         """What is wrong with live sources and destinations, None if all work."""
-        found = (self._reading.problem, self._delivering.problem)
+        told = None if self._notifier is None else self._notifier.problem
+        found = (self._reading.problem, self._delivering.problem, told)
         return "; ".join(p for p in found if p) or None
 
     @property
     def done(self) -> bool:
         """Whether there will be nothing more to do."""
-        return self.finished and not self.outstanding
+        return self.finished and not self.outstanding and not self._ledger.stale(1)
 
     @property
     def outstanding(self) -> bool:
         """Whether somebody asked for a letter again, or a destination has not taken everything."""
-        return self._delivering.outstanding
+        told = self._notifier is not None and self._notifier.outstanding
+        return told or self._delivering.outstanding
 
     def step(self) -> bool:
         """One turn of the loop; whether it brought anything.
@@ -177,7 +190,10 @@ class Embedded:
             raise
         self._reading.keep(harvest)
         self._count(step)
+        answer(self._ledger, self._log)
         self._delivering.deliver()
+        if self._notifier is not None:
+            self._notifier.step()
         self._tidy()
         return harvest.brought or bool(step.issues)
 
@@ -251,6 +267,7 @@ class Embedded:
                 ledger.add_documents("flag", flags)
                 ledger.add_documents("incident", found)
                 ledger.put_issued(name, self._engine.issued(name))
+            show(ledger, self._engine.tenants, to_us(self._clock.now()))
             for name, seq in last.items():
                 if self._ripe(name):
                     self._store(name, seq)
@@ -298,6 +315,8 @@ class Embedded:
             return
         ledger = self._ledger
         delivered = self._delivering.settled
+        if self._notifier is not None:
+            delivered = min(delivered, self._notifier.settled)
         with ledger.transaction():
             more = ledger.tidy(
                 to_us(self._clock.now()),
@@ -309,7 +328,8 @@ class Embedded:
 
     def end(self) -> None:
         """Store all states and deliver once more, as far as disk and destinations allow it."""
-        for last in (self.store_all, self._delivering.last):
+        told = [] if self._notifier is None else [self._notifier.last]
+        for last in (self.store_all, self._delivering.last, *told):
             try:
                 last()
             except RetriableError as error:

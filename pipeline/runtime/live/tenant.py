@@ -29,6 +29,7 @@ from pipeline.match.stage import drain
 from pipeline.model.clock import from_us, to_us
 from pipeline.model.feed import FeedNotice, FeedState
 from pipeline.runtime.live.parts import GroundPart, Issue, IssuedPart, Truth
+from pipeline.runtime.live.showing import Shows
 from pipeline.runtime.live.silence import silence_notice, silent_feeds
 from pipeline.runtime.live.tail import between, keep, microseconds, newest, oldest, since
 
@@ -79,6 +80,7 @@ class Tenant:
     Attributes:
         completeness: by source, the share of the last hour's records that are here by the
             last judgement, 0 = blind; a source that was never heard of is not in it.
+        shows: what judging shows to whoever looks; no part of the state.
     """
 
     def __init__(
@@ -95,6 +97,8 @@ class Tenant:
         self._news = True
         self._first: int | None = None
         self.completeness: dict[Source, float] = {}
+        self.shows = Shows()
+        self._watching: Judging | None = None
 
     @property
     def clock(self) -> datetime | None:
@@ -117,6 +121,7 @@ class Tenant:
     def advise(self, advisories: Sequence[Advisory]) -> None:
         """Take in new versions of advisories."""
         self.ground.advisories += advisories
+        self.shows.advised(advisories)
         self._news = True
 
     def hear(self, name: str, notice: FeedNotice) -> None:
@@ -167,6 +172,7 @@ class Tenant:
             part.too_old += int(late.sum())
             events, time = events.filter(pa.array(~late)), time[~late]
         if events.num_rows:
+            self.shows.took(events)
             keep(part.tail, events)
             if part.closed_to is None:
                 self._first = min(self._oldest(), int(time.min()))
@@ -193,17 +199,16 @@ class Tenant:
         while self._sure_to(part.clock) >= part.closed_to + _DAY + GRACE:
             start = part.closed_to
             for begin, end in _days(start, start + _DAY):
-                events = between(self.ground.tail, begin, end)
-                part.truth.add(
-                    part.ground.advance(
-                        self.settings,
-                        events,
-                        start=begin,
-                        until=end,
-                        data_end=part.clock,
-                        reached=reached,
-                    )
+                judged = part.ground.advance(
+                    self.settings,
+                    between(self.ground.tail, begin, end),
+                    start=begin,
+                    until=end,
+                    data_end=part.clock,
+                    reached=reached,
                 )
+                part.truth.add(judged)
+                self.shows.settled(judged)
             part.closed_to = start + _DAY
             part.tail = since(part.tail, part.closed_to)
             self._head = None
@@ -234,8 +239,18 @@ class Tenant:
         if finish:
             issued.matched, last = drain(issued.matched)
             final = (*final, *last)
-        notices = {**part.feeds, **self._silences(now)}
+        silences = self._silences(now)
+        notices = {**part.feeds, **silences}
         issued.stopped, silent = watch(issued.stopped, part.name, notices, now)
+        self.shows.judged(
+            now,
+            completeness=self.completeness,
+            feeds=part.feeds.values(),
+            logs=silences.values(),
+            known=part.ground.windows.memory.cells,
+            watching=self._watching,
+        )
+        self._watching = None
         issued.judged_to = now
         # A feed that works again is told of once it has done so for a while.
         self._news = bool(issued.stopped.told)
@@ -267,8 +282,8 @@ class Tenant:
     def _judge_all(self, now: datetime) -> tuple[Truth, bool]:
         judging, truth = self.ground.ground.copy(), Truth()
         end = _day(from_us(newest(self.ground.tail))) + _DAY
-        self._lead(judging, truth, self._start(), max(end, self._start()), now)
-        self._head = None
+        self._lead(judging, truth, self._start(), max(end, self._start()), now, finish=True)
+        self._head, self._watching = None, judging
         return truth, True
 
     def _judge_open(self, now: datetime) -> tuple[Truth, bool]:
@@ -280,7 +295,7 @@ class Tenant:
             start = self._start()
             head = _Head(self.ground.ground.copy(), Truth(), max(start, hour - HEAD_LAG), hour)
             self._lead(head.judging, head.truth, start, head.to, now)
-            self._head = head
+            self._head, self._watching = head, head.judging
         truth = Truth(list(head.truth.flags), list(head.truth.incidents))
         self._open = head.judging.copy()
         self._lead(self._open, truth, head.to, hour + _HOUR, now)
@@ -296,7 +311,14 @@ class Tenant:
         return {source.value: silence_notice(source, now, found.get(source)) for source in watched}
 
     def _lead(
-        self, judging: Judging, truth: Truth, start: datetime, until: datetime, now: datetime
+        self,
+        judging: Judging,
+        truth: Truth,
+        start: datetime,
+        until: datetime,
+        now: datetime,
+        *,
+        finish: bool = False,
     ) -> None:
         reached = self._reached
         for begin, end in _days(start, until):
@@ -305,6 +327,7 @@ class Tenant:
                 self.settings, events, start=begin, until=end, data_end=now, reached=reached
             )
             truth.add(judged)
+            self.shows.led(judged, now, finish=finish)
             if begin <= now <= end:
                 self._look(judged.block, now)
 

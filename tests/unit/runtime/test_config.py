@@ -1,3 +1,4 @@
+import json
 import tomllib
 from pathlib import Path
 
@@ -32,7 +33,7 @@ def test_the_example_is_the_default(tmp_path: Path) -> None:
     assert load(write(tmp_path, example()), environ={}) == Config()
 
 
-def test_the_example_uncommented_sets_every_key_there_is(tmp_path: Path) -> None:
+def test_the_example_uncommented_sets_every_key_there_is() -> None:
     def key_line(line: str) -> bool:
         try:
             return bool(tomllib.loads(line.removeprefix("# ")))
@@ -41,9 +42,14 @@ def test_the_example_uncommented_sets_every_key_there_is(tmp_path: Path) -> None
 
     lines = example().splitlines()
     text = "\n".join(x.removeprefix("# ") if key_line(x) else x for x in lines)
-    config = load(write(tmp_path, text), environ={})
-    assert config.sites == {"203.0.113.0/24": "Berlin office", "2001:db8:7::/48": "Lisbon office"}
-    assert config.backfill.workers == 4
+    found = tomllib.loads(text)
+    assert found["sites"] == {"203.0.113.0/24": "Berlin office", "2001:db8:7::/48": "Lisbon office"}
+    assert found["backfill"]["workers"] == 4
+    # All values fit; only some ways to tell the same thing exclude each other.
+    with pytest.raises(ValidationError) as caught:
+        Config.model_validate_json(json.dumps(found, default=str))
+    told = [(e["type"], e["msg"]) for e in caught.value.errors()]
+    assert [t for t in told if t[0] != "value_error" or "contradict" not in t[1]] == []
 
     def paths(node: dict, prefix: str = "") -> set[str]:
         found = set()
@@ -53,7 +59,7 @@ def test_the_example_uncommented_sets_every_key_there_is(tmp_path: Path) -> None
                 found |= paths(value, f"{prefix}{key}.")
         return found
 
-    assert paths(tomllib.loads(text)) == set(known_keys(Config))
+    assert paths(found) == set(known_keys(Config))
 
 
 def test_flags_go_before_environment_before_file(tmp_path: Path) -> None:
@@ -167,3 +173,29 @@ def test_any_text_is_a_configuration_or_a_clear_error(
         load(path, environ={})
     except ConfigError as error:
         assert "any.toml" in str(error)  # noqa: PT017 # both endings are fine, the text is not
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "[deliver.splunk.prod]\naddress = 'https://s:8088'\ntoken_fil = 'x'\n",
+            (
+                "line 3: deliver.splunk.prod.token_fil: unknown key; did you mean "
+                "deliver.splunk.prod.token_file?"
+            ),
+        ),
+        (
+            "[notify.routes.night]\n[notify.routes.night.routes.pager]\nmatsch = []\n",
+            (
+                "line 3: notify.routes.night.routes.pager.matsch: unknown key; did you mean "
+                "notify.routes.night.routes.pager.match?"
+            ),
+        ),
+        ("[deliver.splunk.'Not a name']\n", "deliver.splunk.Not a name"),
+    ],
+)
+def test_a_section_with_a_name_of_ones_own_is_named_in_errors(
+    tmp_path: Path, text: str, said: str
+) -> None:
+    assert said in problem(tmp_path, text)
