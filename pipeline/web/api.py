@@ -113,6 +113,7 @@ class Api:
         backend = self._backend
         with backend.readers.borrow() as reader:
             newest, lag = reader.newest_document(), backend.lag(reader)
+            completeness = reader.completeness()
         committed = backend.committed_at()
         told = {
             "mode": backend.mode,
@@ -122,8 +123,7 @@ class Api:
             "newest_document": newest,
             "last_commit_at": None if committed is None else rfc3339(committed),
             "lag": lag,
-            # No ledger holds it: it lives in the process that takes the records in.
-            "completeness": None,
+            "completeness": completeness,
         }
         return json_response(request, told)
 

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Final
 from starlette.responses import Response
 from starlette.routing import Route, Router
 
-from pipeline.web import openapi, query
+from pipeline.web import openapi, openapi_shown, query
 from pipeline.web.api import Api, Backend
+from pipeline.web.api_shown import ShownApi
+from pipeline.web.dashboard import Dashboard, Look
 from pipeline.web.guard import Guard
-from pipeline.web.openapi import Answer
+from pipeline.web.openapi_parts import Answer
 from pipeline.web.problems import ProblemError, json_response
 
 if TYPE_CHECKING:
@@ -22,7 +24,8 @@ if TYPE_CHECKING:
     from pipeline.web.access import Access
 
 PREFIX: Final = "/api/v1"
-# By the name of the handler in Api.
+# By the name of the handler in Api, or in ShownApi.
+SHOWN: Final = openapi_shown.answers(PREFIX)
 ANSWERS: Final = {
     "incidents": Answer(
         f"{PREFIX}/incidents",
@@ -49,11 +52,17 @@ ANSWERS: Final = {
     "tenants": Answer(f"{PREFIX}/tenants", "What there is of each tenant.", "Tenants"),
     "dead_summary": Answer(f"{PREFIX}/dead/summary", "Dead letters by reason.", "DeadSummary"),
     "status": Answer(f"{PREFIX}/status", "How far the ledger is.", "Status"),
+    **SHOWN,
 }
 
 
 def application(
-    backend: Backend, access: Access, *, metrics: Metrics, log: FilteringBoundLogger
+    backend: Backend,
+    access: Access,
+    *,
+    metrics: Metrics,
+    log: FilteringBoundLogger,
+    look: Look | None = None,
 ) -> ASGIApp:
     """The whole of what is served.
 
@@ -62,8 +71,10 @@ def application(
         access: who may ask.
         metrics: served, and counted in.
         log: one line for each request that failed here.
+        look: how the pages are shown; None = in UTC, and nobody writes.
     """
-    api = Api(backend)
+    pages = Dashboard(backend, access, look or Look())
+    api, shown = Api(backend), ShownApi(backend.readers)
     described = openapi.document(ANSWERS.values(), backend.version)
     health = backend.health
 
@@ -88,15 +99,18 @@ def application(
     def description(request: Request) -> Response:
         return json_response(request, described)
 
-    routes = [Route(a.path, getattr(api, name)) for name, a in ANSWERS.items()]
+    routes = [
+        Route(a.path, getattr(shown if name in SHOWN else api, name)) for name, a in ANSWERS.items()
+    ]
     routes += [
         Route(f"{PREFIX}/openapi.json", description),
         Route("/healthz", healthz),
         Route("/readyz", readyz),
         Route("/metrics", exposition),
     ]
+    routes += pages.routes()
     router = Router(routes, redirect_slashes=False, default=_nothing)
-    return Guard(router, access=access, metrics=metrics, log=log)
+    return Guard(router, access=access, doors=pages, metrics=metrics, log=log)
 
 
 async def _nothing(_scope: Scope, _receive: Receive, _send: Send) -> None:

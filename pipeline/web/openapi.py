@@ -3,55 +3,21 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from pipeline.model.json_schema import SCHEMA_FOLDER
+from pipeline.web.openapi_parts import COUNT, COUNTS, TEXT, TIME, Answer, list_of, object_of
+from pipeline.web.openapi_shown import SCHEMAS
 from pipeline.web.problems import PROBLEM
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from pipeline.web.query import Parameter
-
-_TEXT: Final = {"type": "string"}
-_COUNT: Final = {"type": "integer", "minimum": 0}
-_TIME: Final = {"type": "string", "format": "date-time"}
-_COUNTS: Final = {"type": "object", "additionalProperties": _COUNT}
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """One address: ``schema`` names what it answers, ``errors`` the problems it may tell."""
-
-    path: str
-    summary: str
-    schema: str
-    parameters: tuple[Parameter, ...] = ()
-    errors: tuple[int, ...] = ()
-
-
-def _object(
-    properties: Mapping[str, Any], *, optional: Iterable[str] = (), text: str = ""
-) -> dict[str, Any]:
-    named = {"description": text} if text else {}
-    return {
-        **named,
-        "type": "object",
-        "additionalProperties": False,
-        "required": [name for name in properties if name not in set(optional)],
-        "properties": dict(properties),
-    }
-
-
-def _list_of(schema: Mapping[str, Any]) -> dict[str, Any]:
-    return {"type": "array", "items": dict(schema)}
+    from collections.abc import Iterable
 
 
 def _page(kind: str) -> dict[str, Any]:
-    return _object(
+    return object_of(
         {
-            "items": _list_of({"$ref": f"#/components/schemas/{kind}"}),
+            "items": list_of({"$ref": f"#/components/schemas/{kind}"}),
             "next": {
                 "description": "The cursor of the next page, also in the header Link; null behind "
                 "the last one. All pages of a list are of the moment of its first.",
@@ -62,10 +28,10 @@ def _page(kind: str) -> dict[str, Any]:
 
 
 def _history(kind: str) -> dict[str, Any]:
-    return _object(
+    return object_of(
         {
-            f"{kind.lower()}_id": _TEXT,
-            "revisions": _list_of({"$ref": f"#/components/schemas/{kind}"}),
+            f"{kind.lower()}_id": TEXT,
+            "revisions": list_of({"$ref": f"#/components/schemas/{kind}"}),
         },
         text="Every revision, the first one first.",
     )
@@ -80,47 +46,48 @@ def _published(kind: str) -> dict[str, Any]:
 
 def _schemas() -> dict[str, Any]:
     return {
-        **{kind: _published(kind) for kind in ("Incident", "Flag")},
+        **{kind: _published(kind) for kind in ("Incident", "Flag", "Advisory", "Impact", "Ledger")},
+        **SCHEMAS,
         "IncidentPage": _page("Incident"),
         "FlagPage": _page("Flag"),
         "IncidentHistory": _history("Incident"),
         "FlagHistory": _history("Flag"),
-        "Tenants": _object(
+        "Tenants": object_of(
             {
-                "items": _list_of(
-                    _object(
+                "items": list_of(
+                    object_of(
                         {
-                            "tenant": _TEXT,
-                            "incidents": {**_COUNTS, "description": "By state."},
-                            "flags": {**_COUNTS, "description": "By state."},
-                            "newest_raised_at": _TIME,
+                            "tenant": TEXT,
+                            "incidents": {**COUNTS, "description": "By state."},
+                            "flags": {**COUNTS, "description": "By state."},
+                            "newest_raised_at": TIME,
                         }
                     )
                 )
             }
         ),
-        "DeadSummary": _object(
+        "DeadSummary": object_of(
             {
-                "letters": _COUNT,
-                "items": _list_of(
-                    _object(
+                "letters": COUNT,
+                "items": list_of(
+                    object_of(
                         {
-                            "reason": _TEXT,
-                            "letters": _COUNT,
-                            "waiting": _COUNT,
-                            "queued": _COUNT,
-                            "replayed": _COUNT,
-                            "first_at": _TIME,
-                            "last_at": _TIME,
+                            "reason": TEXT,
+                            "letters": COUNT,
+                            "waiting": COUNT,
+                            "queued": COUNT,
+                            "replayed": COUNT,
+                            "first_at": TIME,
+                            "last_at": TIME,
                         }
                     )
                 ),
             }
         ),
-        "Status": _object(
+        "Status": object_of(
             {
                 "mode": {"enum": ["embedded", "kafka"]},
-                "version": _TEXT,
+                "version": TEXT,
                 "ready": {"type": "boolean"},
                 "problem": {
                     "description": "What keeps the process from its work; null if nothing does.",
@@ -128,7 +95,7 @@ def _schemas() -> dict[str, Any]:
                 },
                 "newest_document": {
                     "description": "Number of the newest document in the ledger; grows with each.",
-                    **_COUNT,
+                    **COUNT,
                 },
                 "last_commit_at": {
                     "description": "When the ledger was last written; null if not known.",
@@ -139,18 +106,18 @@ def _schemas() -> dict[str, Any]:
                     "description": "Of an embedded run: by destination, documents that it has not "
                     "taken. With Kafka: by kind, messages that are not in the ledger yet; empty "
                     "while the brokers cannot be reached.",
-                    **_COUNTS,
+                    **COUNTS,
                 },
                 "completeness": {
-                    "description": "Share of the last hour's records that are here; null if not "
-                    "known.",
+                    "description": "Least share of any log's records of the last hour that are "
+                    "here, over all tenants; null if not known.",
                     "type": ["number", "null"],
                     "minimum": 0,
                     "maximum": 1,
                 },
             }
         ),
-        "Health": _object(
+        "Health": object_of(
             {"alive": {"type": "boolean"}, "ready": {"type": "boolean"}},
         ),
         "Problem": {
@@ -159,9 +126,9 @@ def _schemas() -> dict[str, Any]:
             "required": ["type", "title", "status", "detail"],
             "properties": {
                 "type": {"type": "string", "format": "uri-reference"},
-                "title": _TEXT,
+                "title": TEXT,
                 "status": {"type": "integer"},
-                "detail": _TEXT,
+                "detail": TEXT,
                 "parameter": {"description": "The parameter that is wrong.", "type": "string"},
             },
         },
@@ -188,7 +155,7 @@ def document(answers: Iterable[Answer], version: str) -> dict[str, Any]:
         "info": {
             "title": "Outrider",
             "version": version,
-            "description": "Incidents, flags and dead letters of a ledger. Read-only.",
+            "description": "What a ledger tells: incidents, flags, clients, advisories, sources. Read-only.",
         },
         "security": [{}, {"token": []}],
         "paths": {a.path: {"get": _operation(a)} for a in answers},
@@ -212,20 +179,20 @@ def _operation(answer: Answer) -> dict[str, Any]:
             "name": p.name,
             "in": "query",
             "description": p.text,
-            "schema": _list_of(p.schema) if p.many else dict(p.schema),
+            "schema": list_of(p.schema) if p.many else dict(p.schema),
             **({"style": "form", "explode": True} if p.many else {}),
         }
         for p in answer.parameters
     ]
     if "{id}" in answer.path:
-        given.append({"name": "id", "in": "path", "required": True, "schema": _TEXT})
+        given.append({"name": "id", "in": "path", "required": True, "schema": TEXT})
     told: dict[str, Any] = {
         "200": {
             "description": answer.summary,
             "headers": {
                 "ETag": {
                     "description": "Of this answer; send it back as If-None-Match.",
-                    "schema": _TEXT,
+                    "schema": TEXT,
                 }
             },
             "content": {

@@ -60,7 +60,7 @@ def json_response(
     body = _bytes(value)
     tag = f'"{hashlib.blake2b(body, digest_size=16).hexdigest()}"'
     told = {"ETag": tag, "Cache-Control": "private, no-cache", **(headers or {})}
-    if _has(request.headers.getlist("if-none-match"), tag):
+    if has_tag(request.headers.getlist("if-none-match"), tag):
         return Response(None, HTTPStatus.NOT_MODIFIED, told)
     return Response(body, HTTPStatus.OK, told, "application/json")
 
@@ -70,6 +70,7 @@ def _bytes(value: Any) -> bytes:
     return json.dumps(value, allow_nan=False, separators=(",", ":")).encode() + b"\n"
 
 
-def _has(given: list[str], tag: str) -> bool:
+def has_tag(given: list[str], tag: str) -> bool:
+    """Whether the headers ``If-None-Match`` name an ETag."""
     found = [t.strip().removeprefix("W/") for t in ",".join(given).split(",", _MAXIMUM_TAGS)]
     return "*" in found or tag in found

@@ -11,7 +11,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from pipeline.ledger.reading import Place, Wanted
+from pipeline.ledger.reading import Wanted
+from pipeline.ledger.showing import Place
 from pipeline.model.clock import parse_rfc3339, to_us
 from pipeline.model.flag import FlagState
 from pipeline.model.incident import IncidentState
@@ -43,17 +44,18 @@ class Parameter:
     many: bool = False
 
 
-def _choice(name: str, text: str, words: type[StrEnum]) -> Parameter:
+def choice(name: str, text: str, words: type[StrEnum]) -> Parameter:
+    """A parameter that may be any of a closed set, several times."""
     return Parameter(name, text, {"type": "string", "enum": [w.value for w in words]}, many=True)
 
 
 TENANT: Final = Parameter(
     "tenant", "Only of this tenant.", {"type": "string", "maxLength": _LONGEST}, many=True
 )
-CLIENT: Final = _choice("client", "Only about this client.", Client)
-VERDICT: Final = _choice("verdict", "Only with this verdict.", Verdict)
-FLAG_STATE: Final = _choice("state", "Only those in this state.", FlagState)
-INCIDENT_STATE: Final = _choice("state", "Only those in this state.", IncidentState)
+CLIENT: Final = choice("client", "Only about this client.", Client)
+VERDICT: Final = choice("verdict", "Only with this verdict.", Verdict)
+FLAG_STATE: Final = choice("state", "Only those in this state.", FlagState)
+INCIDENT_STATE: Final = choice("state", "Only those in this state.", IncidentState)
 SINCE: Final = Parameter(
     "since",
     "Only those raised at this moment or later; RFC 3339, without a zone it is UTC. Fractions of "
@@ -136,7 +138,7 @@ def limit(found: Mapping[str, list[str]]) -> int:
     return int(text)
 
 
-def cursor_of(as_of: int, place: Place, asked: Wanted) -> str:
+def cursor_of(as_of: int, place: Place, asked: object) -> str:
     """Where a list goes on, in letters and digits.
 
     Args:
@@ -148,7 +150,7 @@ def cursor_of(as_of: int, place: Place, asked: Wanted) -> str:
     return base64.urlsafe_b64encode(json.dumps(told).encode()).decode().rstrip("=")
 
 
-def read_cursor(found: Mapping[str, list[str]], asked: Wanted) -> tuple[int, Place] | None:
+def read_cursor(found: Mapping[str, list[str]], asked: object) -> tuple[int, Place] | None:
     """What :func:`cursor_of` wrote; None if there is none.
 
     Raises:
@@ -175,7 +177,7 @@ def read_cursor(found: Mapping[str, list[str]], asked: Wanted) -> tuple[int, Pla
     return as_of, Place(at, name)
 
 
-def _mark(asked: Wanted) -> str:
+def _mark(asked: object) -> str:
     return hashlib.blake2b(repr(asked).encode("utf-8", "replace"), digest_size=8).hexdigest()
 
 

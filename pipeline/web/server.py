@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 import threading
 import time
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 import uvicorn
 
-from pipeline.model.errors import FatalError
+from connectors.certificates import load_pair
+from pipeline.model.errors import ConfigError, FatalError
+from pipeline.runtime.secret_files import read_secret
 
 if TYPE_CHECKING:
     import socket
+    from pathlib import Path
     from types import TracebackType
 
     from starlette.types import ASGIApp
+
+    from pipeline.runtime.config_serve import Serve
 
 # What matters of a request is counted and logged by pipeline.web.guard, without its query.
 logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
@@ -26,15 +32,50 @@ _STOP_SECONDS: Final = 5
 _CONNECTIONS: Final = 200
 
 
+class Certificate(NamedTuple):
+    """What a server shows to browsers: PEM files, and the key's password if it is encrypted."""
+
+    certificate: Path
+    key: Path
+    password: str | None
+
+
+def certificate(serve: Serve) -> Certificate | None:
+    """The certificate of a section; None = the server speaks plain HTTP.
+
+    Raises:
+        ConfigError: a file cannot be read, or certificate and key do not fit.
+    """
+    if serve.certificate_file is None or serve.key_file is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    password = load_pair(context, serve.certificate_file, serve.key_file, lambda: _password(serve))
+    return Certificate(serve.certificate_file, serve.key_file, password)
+
+
+def _password(serve: Serve) -> str:
+    if serve.key_password_file is None:
+        raise ConfigError(
+            f"{serve.key_file}: the key is encrypted; name the file with its password: "
+            "serve.key_password_file"
+        )
+    return read_secret(
+        serve.key_password_file, "", "the password of the key", "serve.key_password_file"
+    )
+
+
 class WebServer:
     """Serves an application while it is entered.
 
     Args:
         app: to serve.
         listening: a bound socket; it is closed at the end.
+        tls: this server's certificate; None = plain HTTP.
     """
 
-    def __init__(self, app: ASGIApp, listening: socket.socket) -> None:
+    def __init__(
+        self, app: ASGIApp, listening: socket.socket, tls: Certificate | None = None
+    ) -> None:
         self._socket = listening
         self._server = uvicorn.Server(
             uvicorn.Config(
@@ -49,6 +90,9 @@ class WebServer:
                 loop="asyncio",
                 proxy_headers=False,
                 server_header=False,
+                ssl_certfile=None if tls is None else tls.certificate,
+                ssl_keyfile=None if tls is None else tls.key,
+                ssl_keyfile_password=None if tls is None else tls.password,
                 timeout_graceful_shutdown=_STOP_SECONDS,
                 ws="none",
             )

@@ -27,6 +27,7 @@ from pipeline.web.app import application
 from pipeline.web.ledgers import Readers
 from pipeline.web.server import WebServer
 from tests.unit.report import sample_folder
+from tests.unit.web import large_ledger
 
 # Whatever another test has set the log up to, these lines go nowhere.
 LOG = structlog.wrap_logger(
@@ -65,7 +66,7 @@ def flag_row(number, revision=1, *, tenant=TENANT, client=Client.OUTLOOK_IOS, **
 
 
 def fill(ledger, count=12):
-    """Incidents of two tenants, the even ones resolved, and as many flags."""
+    """Incidents of two tenants, the even ones resolved, as many flags, and what is shown."""
     rows = []
     for n in range(count):
         tenant = TENANT if n % 3 else "other-tenant"
@@ -78,6 +79,8 @@ def fill(ledger, count=12):
     with ledger.transaction():
         ledger.add_documents("incident", rows)
         ledger.add_documents("flag", [flag_row(n) for n in range(count)])
+    if count:
+        large_ledger.put_shown(ledger)
 
 
 class Answer(NamedTuple):

@@ -59,7 +59,6 @@ def test_nothing_but_reading_is_there(still, method):
 @pytest.mark.parametrize(
     "target",
     [
-        "/",
         "/api",
         f"{API}/incidents/",
         f"{API}/incidents/none",

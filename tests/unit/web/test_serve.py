@@ -56,3 +56,49 @@ def test_an_address_that_is_none_or_open_to_all_is_refused(tmp_path, capsys, bin
     Ledger(tmp_path / "ledger.sqlite").close()
     assert main(["serve", "--state", str(tmp_path), "--bind", bind]) == ExitCode.USAGE
     assert bind.split(":", maxsplit=1)[0] in capsys.readouterr().err
+
+
+def test_with_kafka_nobody_writes_in_the_pages(tmp_path, capsys):
+    config = tmp_path / "outrider.toml"
+    config.write_text('[kafka]\nservers = ["127.0.0.1:9"]\n[serve]\nwrite = true\n')
+    arguments = ["--state", str(tmp_path), "--bind", "127.0.0.1:0", "--config", str(config)]
+    assert main(["serve", *arguments]) == ExitCode.USAGE
+    assert "serve.write" in capsys.readouterr().err
+
+
+def test_it_serves_pages_over_tls(tmp_path):
+    import ssl
+
+    import trustme
+
+    authority = trustme.CA()
+    made = authority.issue_cert("localhost", "127.0.0.1")
+    made.private_key_pem.write_to_path(tmp_path / "key.pem")
+    made.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
+    Ledger(tmp_path / "ledger.sqlite").close()
+    config = tmp_path / "outrider.toml"
+    config.write_text(
+        f'[serve]\ncertificate_file = "{tmp_path}/cert.pem"\nkey_file = "{tmp_path}/key.pem"\n'
+    )
+    arguments = ["--state", str(tmp_path), "--bind", "127.0.0.1:0", "--config", str(config)]
+    process = subprocess.Popen(
+        [*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        address = process.stdout.readline()
+        assert address.startswith("https://")
+        trust = ssl.create_default_context()
+        authority.configure_trust(trust)
+        host = address.split("/")[2]
+        connection = http.client.HTTPSConnection(host, timeout=30, context=trust)
+        connection.request("GET", "/", headers={"Accept": "text/html"})
+        answer = connection.getresponse()
+        assert answer.status == 200
+        assert b"Nothing has been judged yet" in answer.read()
+        connection.close()
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+        assert process.returncode == ExitCode.OK
+    finally:
+        process.kill()
+        process.communicate()
