@@ -51,12 +51,13 @@ def keys(model: type[BaseModel], instance: Any, prefix: str = "") -> Iterator[tu
 def _keys_of_each(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, str, str]]:
     """Keys of a section that there may be any number of."""
     for name, field in model.model_fields.items():
+        path, meaning = f"{prefix}{field.alias or name}", field.description or ""
         if field.is_required():
-            yield f"{prefix}{name}", "needed", field.description or ""
+            yield path, "needed", meaning
             continue
         value = field.get_default(call_default_factory=True)
         default = "" if value in (None, [], {}) else f"`{json.dumps(value, default=str)}`"
-        yield f"{prefix}{name}", default, field.description or ""
+        yield path, default, meaning
 
 
 def configuration() -> str:

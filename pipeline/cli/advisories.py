@@ -21,10 +21,10 @@ from pipeline.cli.folders import (
 from pipeline.cli.output import note, print_json, print_json_array, print_text
 from pipeline.model.documents import to_json
 from pipeline.model.errors import ConfigError
-from pipeline.report.clean import clean, paragraphs
+from pipeline.notify.clean import clean, paragraphs
+from pipeline.notify.words import listed, moment
 from pipeline.report.folder import Folder
 from pipeline.report.text import table
-from pipeline.report.words import listed, moment
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -22,8 +22,8 @@ from pipeline.cli.stores import (
 from pipeline.model.clock import SystemClock, from_us
 from pipeline.model.documents import to_json
 from pipeline.model.errors import ConfigError, ExitCode
+from pipeline.notify.words import plural
 from pipeline.report.text import table
-from pipeline.report.words import plural
 from pipeline.runtime.config import load
 from pipeline.runtime.dead_letters import Outcome, Tried, Wish, survey
 

@@ -14,8 +14,8 @@ from pipeline.cli.stores import ConfigOption, mebibytes, minute
 from pipeline.model.clock import rfc3339
 from pipeline.model.documents import to_json
 from pipeline.model.errors import ConfigError
-from pipeline.report.clean import clean
-from pipeline.report.words import plural
+from pipeline.notify.clean import clean
+from pipeline.notify.words import plural
 from pipeline.runtime.config import load
 from pipeline.runtime.kafka.seen import Total, decoded, events_of
 from pipeline.runtime.kafka.tail import Spot

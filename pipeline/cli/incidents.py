@@ -17,6 +17,8 @@ from pipeline.cli.folders import (
     split_target,
     warn_of_damage,
 )
+from pipeline.cli.incidents_desk import ack, silence
+from pipeline.cli.incidents_route import app as route
 from pipeline.cli.output import print_json, print_json_array, print_text
 from pipeline.model.documents import to_json
 from pipeline.report.folder import Folder
@@ -30,7 +32,7 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, add_completion=Fa
 
 @app.callback()
 def incidents() -> None:
-    """List incidents, show one in ten seconds, or explain its evidence."""
+    """List incidents, show or explain one, and say who looks after it or what is silenced."""
 
 
 @app.command(name="list")
@@ -111,3 +113,8 @@ def _find(target: str) -> tuple[Folder, list[Incident]]:
     source = Folder(path)
     histories = {h[-1].incident_id: h for h in source.incidents()}
     return source, histories[one_of(histories, wanted, "incident", path)]
+
+
+app.command()(ack)
+app.command()(silence)
+app.add_typer(route, name="route")

@@ -15,14 +15,18 @@ from pipeline.cli.logs import start_logging
 from pipeline.cli.output import print_text
 from pipeline.ledger.store import Ledger
 from pipeline.model.clock import SystemClock
-from pipeline.report.words import plural
+from pipeline.notify.words import plural
 from pipeline.runtime.config import load
+from pipeline.runtime.destinations import chosen, people, records
 from pipeline.runtime.health import Health, HealthServer
 from pipeline.runtime.inputs import Files, normalising
 from pipeline.runtime.judging import Settings
 from pipeline.runtime.live.embedded import Embedded
+from pipeline.runtime.live.pool import DaemonPool
 from pipeline.runtime.live.wiring import live_feeds
 from pipeline.runtime.metrics import Metrics
+from pipeline.runtime.notify_settings import settings_of
+from pipeline.runtime.notifying import Notifier
 from pipeline.runtime.stopping import stopping
 from pipeline.runtime.telemetry import get_logger, unit_of_work
 from pipeline.runtime.tracing import traced
@@ -62,8 +66,9 @@ def run(
 
     Reads the files named, and whatever live sources the configuration switches on in [collect].
     Killed at any moment and started again, it goes on where it was. Results are appended to
-    incidents.ndjson and flags.ndjson in DIR. SIGTERM or Ctrl-C ends it after the step it is
-    in, with exit code 0; a second one ends it at once, with 130.
+    incidents.ndjson and flags.ndjson in DIR, and go to the destinations of [deliver]. SIGTERM or
+    Ctrl-C ends it after the step it is in, with exit code 0; a second one ends it at once, with
+    130.
     """
     settings = load(config)
     start_logging()
@@ -78,6 +83,8 @@ def run(
         ledger.hold()
         if listen is not None:
             stack.enter_context(HealthServer(listen, health, metrics))
+        known, told = chosen(settings, None)
+        pool = DaemonPool(len(known) + len(told), "deliver") if known or told else None
         loop = Embedded(
             Settings.of(settings, trace_hours=0),
             ledger,
@@ -90,6 +97,19 @@ def run(
             health=health,
             log=log,
             keep_days=settings.ledger.keep_days,
+            far=records(settings, known),
+            pool=pool,
+            history=settings.deliver.history,
+            notifier=Notifier(
+                ledger,
+                people(settings, told, ledger=ledger.path, log=log),
+                settings_of(settings),
+                pool=pool,
+                clock=SystemClock(),
+                metrics=metrics,
+                log=log,
+                keep_days=settings.ledger.keep_days,
+            ),
             live=stack.enter_context(
                 live_feeds(
                     settings,
@@ -117,5 +137,5 @@ def run(
             counted = ledger.counts()
             work.update(documents=counted["documents"], dead=counted["dead"])
             work.update(stopped=stopped.is_set())
-    told = plural(counted["documents"], "revision")
-    print_text(f"{told} of flags and incidents in {state}/incidents.ndjson and flags.ndjson")
+    revisions = plural(counted["documents"], "revision")
+    print_text(f"{revisions} of flags and incidents in {state}/incidents.ndjson and flags.ndjson")

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from pipeline.model.documents import to_json
 from pipeline.model.errors import ExitCode
 from pipeline.model.vocabulary import Verdict
+from pipeline.notify.words import duration, plural
 from pipeline.report.folder import Folder, urgency
 from pipeline.report.html import write_report
 from pipeline.report.quality import quality
 from pipeline.report.text import INCIDENT_HEAD, incident_row, incident_text, table
-from pipeline.report.words import duration, plural
 from pipeline.runtime.backfill import BackfillRequest, BackfillResult, backfill
 from pipeline.runtime.progress import Progress
 from pipeline.runtime.telemetry import get_logger, unit_of_work

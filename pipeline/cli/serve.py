@@ -14,8 +14,9 @@ from pipeline.cli.kafka import ConfigOption  # noqa: TC001 # Typer reads it at r
 from pipeline.cli.logs import start_logging
 from pipeline.cli.output import print_text
 from pipeline.ledger.reading import Reader
+from pipeline.ledger.store import Ledger
 from pipeline.model.clock import SystemClock
-from pipeline.model.errors import FatalError
+from pipeline.model.errors import ConfigError, FatalError
 from pipeline.runtime.config import load
 from pipeline.runtime.health import Health
 from pipeline.runtime.metrics import Metrics
@@ -24,8 +25,10 @@ from pipeline.runtime.telemetry import get_logger, unit_of_work
 from pipeline.web.access import Access, Address
 from pipeline.web.api import Backend
 from pipeline.web.app import application
+from pipeline.web.dashboard import Look
 from pipeline.web.ledgers import Readers
-from pipeline.web.server import WebServer
+from pipeline.web.oidc import Oidc
+from pipeline.web.server import WebServer, certificate
 
 if TYPE_CHECKING:
     import threading
@@ -56,17 +59,24 @@ def serve(
     ] = Path("outrider-state"),
     config: ConfigOption = None,
 ) -> None:
-    """Serve incidents and flags as JSON until stopped; read-only.
+    """Serve the dashboard, and the same as JSON, until stopped.
 
     Without Kafka it reads the ledger of a run in DIR, also while the run writes. With
-    kafka.servers set it follows the topics into a ledger of its own.
+    kafka.servers set it follows the topics into a ledger of its own. It only reads, unless
+    serve.write lets people acknowledge and silence incidents in the pages.
     """
     settings = load(config)
     start_logging()
     log, metrics, health = get_logger("serve"), Metrics(), Health()
     address = Address.of(bind)
     access = Access(settings.serve, address)
+    tls = certificate(settings.serve)
     follows = bool(settings.kafka.servers)
+    if follows and settings.serve.write:
+        raise ConfigError(
+            "serve.write: with Kafka the notices are decided elsewhere, and nobody would hear of "
+            "an answer given here; leave it out, and use 'outrider incidents' where they are"
+        )
     path = state / (FOLLOWED if follows else LEDGER)
     with ExitStack() as stack:
         stopped = stack.enter_context(stopping())
@@ -75,10 +85,13 @@ def serve(
         readers = Readers(path)
         stack.callback(readers.close)
         backend = _backend(path, readers, health, follower)
-        web = application(backend, access, metrics=metrics, log=log)
-        server = stack.enter_context(WebServer(web, address.listen()))
+        web = application(
+            backend, access, metrics=metrics, log=log, look=_look(settings, path, log)
+        )
+        server = stack.enter_context(WebServer(web, address.listen(), tls))
         host = f"[{address.host}]" if ":" in address.host else address.host
-        print_text(f"http://{host}:{server.port}/api/v1/openapi.json")
+        scheme = "http" if tls is None else "https"
+        print_text(f"{scheme}://{host}:{server.port}/")
         with unit_of_work(log, "serve", mode=backend.mode, port=server.port):
             if follower is None:
                 health.ready = True
@@ -88,6 +101,12 @@ def serve(
                 _follow(follower, server, stopped, health, metrics, log)
             if not server.alive:
                 raise FatalError("the web server has ended; start it anew")
+
+
+def _look(settings: Config, path: Path, log: FilteringBoundLogger) -> Look:
+    serve = settings.serve
+    oidc = Oidc(serve.oidc, serve.url, log) if serve.oidc.configured and serve.url else None
+    return Look(time_zone=settings.tenant.time_zone, oidc=oidc, writing=lambda: Ledger(path))
 
 
 def _backend(path: Path, readers: Readers, health: Health, follower: Follower | None) -> Backend:

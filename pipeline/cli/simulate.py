@@ -11,8 +11,8 @@ from pipeline.cli.folders import JsonOption  # noqa: TC001 # Typer reads it at r
 from pipeline.cli.output import parse_time, print_json, print_text
 from pipeline.model.clock import rfc3339
 from pipeline.model.errors import ConfigError, FatalError
+from pipeline.notify.words import count
 from pipeline.report.text import table
-from pipeline.report.words import count
 from pipeline.runtime.progress import Progress, quantity
 from pipeline.simulate.run import simulate as write_tenant
 from pipeline.simulate.spec import (
