@@ -20,6 +20,7 @@ from pipeline.model.errors import ConfigError, FatalError
 from pipeline.runtime.config import load
 from pipeline.runtime.health import Health
 from pipeline.runtime.metrics import Metrics
+from pipeline.runtime.notify_settings import settings_of
 from pipeline.runtime.stopping import stopping
 from pipeline.runtime.telemetry import get_logger, unit_of_work
 from pipeline.web.access import Access, Address
@@ -106,7 +107,13 @@ def serve(
 def _look(settings: Config, path: Path, log: FilteringBoundLogger) -> Look:
     serve = settings.serve
     oidc = Oidc(serve.oidc, serve.url, log) if serve.oidc.configured and serve.url else None
-    return Look(time_zone=settings.tenant.time_zone, oidc=oidc, writing=lambda: Ledger(path))
+    return Look(
+        time_zone=settings.tenant.time_zone,
+        oidc=oidc,
+        writing=lambda: Ledger(path),
+        # With Kafka another process decides what people are told.
+        notify=None if settings.kafka.servers else settings_of(settings),
+    )
 
 
 def _backend(path: Path, readers: Readers, health: Health, follower: Follower | None) -> Backend:

@@ -196,6 +196,12 @@ class Handing:
         """Drop what is known of a line that goes to somebody else."""
         self._ahead.pop(line, None)
 
+    def close(self) -> None:
+        """Let go of the destination's connections, unless it is still at a portion."""
+        end = getattr(self._sink, "close", None)
+        if end is not None and not self._calls:
+            end()
+
     def refusals(
         self, portion: Sequence[Document], done: Handed, place: Callable[[Any], str], at: int
     ) -> list[DeadLetter]:

@@ -214,12 +214,14 @@ class Notifier:
         self._tidy()
 
     def last(self) -> None:
-        """Hand over once more, and wait a little for what is under way."""
+        """Hand over once more, wait a little for what is under way, and let go."""
         self.deliver()
         until = time.monotonic() + _LAST_SECONDS
         while any(h.asked for h in self._each) and time.monotonic() < until:
             time.sleep(_SLEEP_SECONDS)
             self.deliver()
+        for handing in self._each:
+            handing.close()
 
     def _hand_again(self, handing: Handing) -> bool:
         """Hand over what a destination has refused and somebody wants it to take after all."""

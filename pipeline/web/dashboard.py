@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from pipeline.ledger.store import Ledger
     from pipeline.model.clock import Clock
+    from pipeline.notify.settings import NotifySettings
     from pipeline.web.access import Access
     from pipeline.web.api import Backend
     from pipeline.web.oidc import Oidc
@@ -50,6 +51,7 @@ class Look:
         oidc: the sign-in at Entra; None = there is none.
         writing: opens the ledger to acknowledge and silence; None = nobody may.
         clock: tells what is now.
+        notify: of the process that tells people from the same ledger; None = it is another's.
     """
 
     time_zone: str = "UTC"
@@ -57,6 +59,7 @@ class Look:
     oidc: Oidc | None = None
     writing: Callable[[], Ledger] | None = None
     clock: Clock = field(default_factory=SystemClock)
+    notify: NotifySettings | None = None
 
 
 class Dashboard:
@@ -72,7 +75,7 @@ class Dashboard:
         self._assets = assets.load()
         site = Site(self._assets, backend.version, look.time_zone, look.poll_seconds)
         writing = look.writing if access.write else None
-        self._frame = Frame(backend, Renderer(site), access, look.clock, writing)
+        self._frame = Frame(backend, Renderer(site), access, look.clock, writing, look.notify)
         self._sign_in = SignInPages(self._frame, look.oidc)
         self._signs_in = access.by_token or access.by_oidc
 

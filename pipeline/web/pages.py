@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pipeline.ledger.reading import Reader
     from pipeline.ledger.store import Ledger
     from pipeline.model.clock import Clock
+    from pipeline.notify.settings import NotifySettings
     from pipeline.web.access import Access
     from pipeline.web.api import Backend
     from pipeline.web.rendering import Renderer
@@ -41,6 +42,7 @@ class Frame:
         access: who may see it.
         clock: tells what is now.
         writing: opens the ledger to acknowledge and silence; None = nobody may.
+        notify: tells why a destination is told or not; None = it is decided elsewhere.
     """
 
     backend: Backend
@@ -48,6 +50,7 @@ class Frame:
     access: Access
     clock: Clock
     writing: Callable[[], Ledger] | None = None
+    notify: NotifySettings | None = None
 
     def show(
         self,

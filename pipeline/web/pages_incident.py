@@ -18,6 +18,7 @@ from pipeline.notify.words import count, moment
 from pipeline.report.folder import Contents
 from pipeline.report.incident_view import Detail, axis_of, healthy_lanes, lanes_of, view
 from pipeline.report.timeline import Series, Timeline
+from pipeline.runtime.situation import explain
 from pipeline.web.pages import read
 from pipeline.web.problems import ProblemError
 from pipeline.web.words import label
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from pipeline.model.incident import Evidence
     from pipeline.model.notice import Ack, Silence
     from pipeline.model.vocabulary import Verdict
+    from pipeline.notify.explaining import Explained
     from pipeline.report.chart import Axis
     from pipeline.report.timeline import Lane
     from pipeline.web.pages import Frame
@@ -113,11 +115,20 @@ class IncidentPage:
             "ack": None if ack is None else looked(ack, history, now, zone),
             "silences": [_silence(s, zone) for s in silences_of(reader, incident, now)],
             "matchers": matchers_of(incident),
+            "explained": self._explained(reader, history[-1].incident_id, now),
             "deliveries": _told(reader.deliveries_of(incident.incident_id)),
             "leads": reader.leads_of(incident.incident_id),
             "may_write": self._frame.writing is not None and not incident.state.over,
             "said": request.query_params.get("done", "")[:20],
         }  # fmt: skip
+
+    def _explained(self, reader: Reader, name: str, now: datetime) -> list[Explained]:
+        """Why each destination of people is told by now, or is not."""
+        settings = self._frame.notify
+        if settings is None or not settings.sinks:
+            return []
+        newest = reader.revisions("incident", name)[-1]
+        return explain(reader, settings, now, newest.document)
 
 
 def history_of(reader: Reader, name: str) -> list[Incident]:

@@ -189,6 +189,7 @@ class Deliverer:
                 self._producer.close(timeout=1)
         self._consumer = self._producer = None
         self._lose(list(self._lines))
+        self._handing.close()
 
     def _open(self) -> None:
         self._consumer = consumer(

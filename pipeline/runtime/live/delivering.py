@@ -97,12 +97,14 @@ class Delivering:
             self._metrics.sink_waiting.labels(handing.name).set(handing.problem is not None)
 
     def last(self) -> None:
-        """Hand over once more, and wait a little for what is under way."""
+        """Hand over once more, wait a little for what is under way, and let go."""
         self.deliver()
         until = time.monotonic() + _LAST_SECONDS
         while any(h.asked for h in self._each) and time.monotonic() < until:
             time.sleep(_LOOK_SECONDS)
             self.deliver()
+        for handing in self._each:
+            handing.close()
 
     def _hand_again(self, handing: Handing) -> bool:
         """Hand over what a destination has refused and somebody wants it to take after all."""

@@ -121,7 +121,7 @@ class Site:
 
 
 @contextmanager
-def site(folder, *, serve=None, bind="127.0.0.1:0", host="127.0.0.1", count=12):
+def site(folder, *, serve=None, bind="127.0.0.1:0", host="127.0.0.1", count=12, look=None):
     """Serve a filled ledger; ``host`` is what the access rules believe to listen on."""
     ledger = Ledger(folder / "ledger.sqlite")
     fill(ledger, count)
@@ -136,7 +136,7 @@ def site(folder, *, serve=None, bind="127.0.0.1:0", host="127.0.0.1", count=12):
         version="1.2.3",
     )
     access = Access(serve or Serve(), Address(host, 0))
-    app = application(backend, access, metrics=metrics, log=LOG)
+    app = application(backend, access, metrics=metrics, log=LOG, look=look)
     with WebServer(app, Address.of(bind).listen()) as server:
         yield Site(server, ledger, health, metrics)
     readers.close()

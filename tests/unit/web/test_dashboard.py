@@ -6,6 +6,9 @@ import re
 
 import pytest
 
+from pipeline.runtime.config_routes import Notify
+from pipeline.runtime.notify_settings import notify_settings
+from pipeline.web.dashboard import Look
 from pipeline.web.rendering import POLICY
 from tests.unit.web.serving import site
 
@@ -127,3 +130,16 @@ def test_an_etag_is_of_one_page_and_one_state(still):
         assert still.ask("/incidents", if_none_match=tag, **HTML).status == 200
     finally:
         still.health.problem = None
+
+
+def test_the_page_of_an_incident_says_why_each_destination_is_told_or_not(tmp_path):
+    told = '{"routes": {"pages": {"sinks": ["slack.team"], "match": ["severity>=low"]}}}'
+    settings = notify_settings(Notify.model_validate_json(told), ["slack.team"])
+    with site(tmp_path, look=Look(notify=settings)) as held:
+        text = held.ask("/incidents/inc-0001", **HTML).body.decode()
+    assert "Why, and what comes next" in text
+    assert "<b>slack.team</b> (told)" in text
+
+
+def test_where_others_decide_what_people_are_told_nothing_is_said_of_it(still):
+    assert b"Why, and what comes next" not in still.ask("/incidents/inc-0001", **HTML).body
