@@ -98,7 +98,7 @@ def config(cluster):
         replication=1,
         snapshot_rows=3000,
     )
-    assert len(init(held)) == 7
+    assert len(init(held)) == 9
     return held
 
 
