@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from pipeline.ledger.known import KnownAdvisories
 from pipeline.ledger.notes import Notes
 from pipeline.model.errors import ConfigError
 from pipeline.notify.wording import message_of
@@ -73,11 +74,13 @@ def people(
     Args:
         config: of the run.
         wanted: names of destinations.
-        ledger: keeps what a destination has to know of a thread.
+        ledger: keeps what a destination has to know of a thread, and the advisories.
         log: hears of recipients whom a mail server refuses.
     """
     found: dict[str, Any] = config.deliver.of(NOTICES)
-    message = partial(message_of, time_zone=config.tenant.time_zone)
+    message = partial(
+        message_of, time_zone=config.tenant.time_zone, advisories=KnownAdvisories(ledger)
+    )
     return {
         name: sinks_people.make(
             name,
