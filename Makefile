@@ -21,9 +21,10 @@ demo example: export OUTRIDER_PRIVACY_KEY := the key of the demo is no secret
 demo: $(RUN) ## simulate one outage, find it in the logs, write the report
 	@$(BIN)/outrider demo $(ARGS)
 
-# By module, so that what a module makes ready (a broker, a simulated month) is made once.
+# By module, so that what a module makes ready (a broker, a simulated month) is made once; the
+# slow modules begin first (tests/conftest.py), not those with the most tests.
 test: $(DEV) ## the tests; ARGS="-k name" picks some
-	@$(BIN)/pytest -n auto --dist loadscope $(ARGS)
+	@$(BIN)/pytest -n auto --dist loadscope --no-loadscope-reorder $(ARGS)
 
 trial: $(DEV) ## a live run on loopback: a made-up tenant behind its services; Ctrl-C ends it
 	@$(BIN)/python -m tests.live_sources.trial $(ARGS)

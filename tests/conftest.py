@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -22,6 +23,36 @@ settings.register_profile(
     print_blob=True,
 )
 settings.load_profile("outrider")
+
+# Some minutes each on one processor: begun last, one of them would keep the others waiting.
+SLOW_MODULES = (
+    "kafka/test_chaos.py",
+    "kafka/test_parity.py",
+    "test_scenarios.py",
+    "live/test_tenant.py",
+    "live/test_embedded.py",
+    "test_privacy.py",
+    "test_backfill.py",
+    "live_sources/test_fortnight.py",
+    "contracts/test_detectors.py",
+    "test_detection_benchmark.py",
+    "live/test_showing.py",
+    "live/test_kills.py",
+    "kafka/test_exactly_once.py",
+    "kafka/test_letters.py",
+    "web/test_pages.py",
+    "contracts/test_sinks.py",
+    "sinks/test_syslog.py",
+    "test_outputs.py",
+)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Slow modules first; within and behind them the order stays random."""
+    root = Path(__file__).parent
+    slow = {root / name for name in SLOW_MODULES}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.fixture(autouse=True)

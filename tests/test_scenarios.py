@@ -22,7 +22,7 @@ pytestmark = pytest.mark.scenario
 def lived(tmp_path):
     """Simulate a tenant, backfill it, judge it: (evaluation, incidents)."""
 
-    def run(name, *, without=(), sources=None, users=250):
+    def run(name, *, without=(), sources=None, users=150):
         configure("json", level="error")
         spec = SimulationSpec(
             scenarios=(name,), users=users, seed=11, compression="zstd", without=without
@@ -56,7 +56,7 @@ def test_ex1256020_is_one_incident_a_day_before_its_advisory(lived):
 
 
 def test_ex1256020_is_found_from_the_drop_alone(lived):
-    judged, _ = lived("ex1256020", without=("signins",), sources=("exchange_audit",), users=500)
+    judged, _ = lived("ex1256020", without=("signins",), sources=("exchange_audit",), users=300)
     assert (judged.found, judged.clients_right, judged.false_incidents) == (1, 1, 0)
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from tests.kafka.broker import Cluster, require
 from tests.kafka.month import SIZE, Month
+from tests.shared import made_once
 
 
 @pytest.fixture(scope="session")
@@ -19,4 +20,4 @@ def cluster(tmp_path_factory):
 @pytest.fixture(scope="session")
 def month(tmp_path_factory):
     """Simulated logs, and what a backfill makes of them."""
-    return Month(tmp_path_factory.mktemp("month"), **SIZE)
+    return made_once(tmp_path_factory, "month", lambda folder: Month(folder, **SIZE))

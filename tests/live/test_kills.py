@@ -169,7 +169,7 @@ LITTLE_SPACE = """
 import resource, signal
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 most = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
-resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, most))
+resource.setrlimit(resource.RLIMIT_FSIZE, (650_000, most))
 """
 
 
@@ -220,11 +220,11 @@ def test_with_no_space_it_waits_and_says_so_and_goes_on(tenant, straight, tmp_pa
     assert told(tmp_path) == straight[0]
 
 
-# Mounts a disk of two MiB in a name space of its own, puts a file of $2 KiB on it, runs the
+# Mounts a disk of four MiB in a name space of its own, puts a file of $2 KiB on it, runs the
 # rest, and copies what is left out of the name space.
 ON_A_SMALL_DISK = """
 set -e
-mount -t tmpfs -o size=2m none "$1"
+mount -t tmpfs -o size=4m none "$1"
 head -c "$2"k /dev/zero > "$1/ballast"
 disk=$1 kept=$3
 shift 3
@@ -247,7 +247,7 @@ def test_on_a_disk_that_is_really_full_it_waits_and_goes_on(tenant, straight, tm
     if not can_mount(disk):
         pytest.skip("this machine lets nobody mount a small disk")
     port = free_port()
-    small = ["unshare", "-rm", "sh", "-c", ON_A_SMALL_DISK, "sh", disk, "1900", tmp_path / "kept"]
+    small = ["unshare", "-rm", "sh", "-c", ON_A_SMALL_DISK, "sh", disk, "3400", tmp_path / "kept"]
     state = disk / "state"
     listen = ("--listen", f"127.0.0.1:{port}")
     process = run(tenant, state, *listen, before=IMPATIENT, around=small)
