@@ -56,13 +56,18 @@ def encode(document: Mapping[str, Any]) -> dict[str, Any]:
                 "type": "detector",
                 "version": words.product_version(),
             },
-            "organization": {"id": safe(words.tenants(document))},
-            "service": {"name": words.service_ids(document)},
-            "error": filled({"code": [str(code) for code in codes if code is not None]}),
+            "organization": filled({"id": _single(safe(words.tenants(document)))}),
+            "service": filled({"name": _single(words.service_ids(document))}),
+            "error": filled({"code": _single([str(c) for c in codes if c is not None])}),
             "rule": _rule(document),
             "outrider": {kind: safe(dict(document))},
         }
     )
+
+
+def _single(values: list[str]) -> str | list[str] | None:
+    """One value as itself: ECS makes no list of these fields, and has none for several values."""
+    return (values[0] if len(values) == 1 else values) or None
 
 
 def _event(document: Mapping[str, Any], dataset: str) -> dict[str, Any]:
