@@ -6,10 +6,10 @@ record of a run, without rotation.
 
 from __future__ import annotations
 
-import errno
 from typing import TYPE_CHECKING, Any, Final
 
 from connectors.sinks.encoders.encoder import key_of, kind_of
+from connectors.sinks.ndjson import HOPELESS
 from connectors.sinks.rotating import Rotation, Series
 from pipeline.model.clock import SystemClock
 from pipeline.model.contracts import Delivery
@@ -25,11 +25,6 @@ if TYPE_CHECKING:
 # The other process appends some hundred lines meanwhile, or compresses what is full.
 _LOCKED_SECONDS: Final = 0.1
 _FULL_SECONDS: Final = 10.0
-# Waiting helps against a full disk or a server that is away, and against none of these.
-_HOPELESS: Final = frozenset(
-    {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST,
-     errno.ENAMETOOLONG, errno.ENOTSUP, errno.ENOLCK}
-)  # fmt: skip
 
 
 class FilesSink:
@@ -79,7 +74,7 @@ class FilesSink:
                 accepted += new
         except OSError as error:
             where = f"{self._folder}: cannot append ({error.strerror})"
-            if error.errno in _HOPELESS:
+            if error.errno in HOPELESS:
                 raise FatalError(f"{where}; choose another folder") from error
             raise RetriableError(f"{where}; free some space", retry_after=_FULL_SECONDS) from error
         return Delivery(accepted, rejected)

@@ -32,7 +32,7 @@ _KEYS: Final = 100_000
 # The other process appends some hundred lines meanwhile.
 _LOCKED_SECONDS: Final = 0.1
 # Waiting helps against a full disk or a server that is away, and against none of these.
-_HOPELESS: Final = frozenset(
+HOPELESS: Final = frozenset(
     {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST,
      errno.ENAMETOOLONG, errno.ENOTSUP, errno.ENOLCK}
 )  # fmt: skip
@@ -79,7 +79,7 @@ class NdjsonSink:
                 rejected += odd
         except OSError as error:
             where = f"{self._folder}: cannot append ({error.strerror})"
-            if error.errno in _HOPELESS:
+            if error.errno in HOPELESS:
                 raise FatalError(f"{where}; choose another folder") from error
             raise RetriableError(f"{where}; free some space", retry_after=10.0) from error
         return Delivery(accepted, rejected)

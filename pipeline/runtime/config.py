@@ -15,7 +15,6 @@ import os
 import tomllib
 from pathlib import Path  # noqa: TC003 # pydantic reads the annotation at run time
 from typing import TYPE_CHECKING, Annotated, Any, Final
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
@@ -27,6 +26,7 @@ from pipeline.runtime.config_kafka import Kafka
 from pipeline.runtime.config_microsoft import Microsoft
 from pipeline.runtime.config_routes import Notify
 from pipeline.runtime.config_section import Section as _Section
+from pipeline.runtime.config_section import Zone
 from pipeline.runtime.config_serve import Serve
 
 if TYPE_CHECKING:
@@ -38,16 +38,6 @@ __all__ = [
 ]  # fmt: skip
 
 ENV_PREFIX: Final = "OUTRIDER_"
-
-
-def _zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError(
-            f"{name!r} is no IANA time zone; write one such as Europe/Berlin"
-        ) from None
-    return name
 
 
 def _network(text: str) -> str:
@@ -84,7 +74,7 @@ class Tenant(_Section):
         description="Tenant to keep; records of any other are left out. Default: all tenants.",
         examples=["9a3f1c52-0000-4000-8000-5d2c1b0a9f8e"],
     )
-    time_zone: Annotated[str, AfterValidator(_zone)] = Field(
+    time_zone: Zone = Field(
         default="UTC",
         description="IANA name; times are printed in UTC and in this zone.",
     )

@@ -12,10 +12,9 @@ from pydantic import AfterValidator, Field, model_validator
 
 from connectors.sinks.syslog_frame import ENTERPRISE, LEAST_OCTETS, OCTETS
 from pipeline.runtime.config_kafka import check_servers, host_of, is_loopback
-from pipeline.runtime.config_section import Section
+from pipeline.runtime.config_section import Section, Variable
 from pipeline.runtime.secret_files import exposed
 
-_VARIABLE: Final = r"^[A-Za-z_][A-Za-z0-9_]*$"
 # A name, or an address of IPv4 or IPv6; a port has a key of its own.
 _HOST: Final = r"^([^\s\[\]/@:]+|[0-9A-Fa-f]*:[0-9A-Fa-f]*:[0-9A-Fa-f:.]*)$"
 _CA: Final = "Authorities to trust for its certificate, PEM; without it those of the machine."
@@ -25,7 +24,6 @@ Facility = Literal[
     "user", "daemon", "auth", "authpriv", "audit", "alert",
     "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7",
 ]  # fmt: skip
-Variable = Annotated[str, Field(pattern=_VARIABLE)]
 
 
 class Lines(Section):

@@ -9,13 +9,12 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from pipeline.runtime.config_microsoft import Address  # noqa: TC001 # the same
-from pipeline.runtime.config_section import Section
+from pipeline.runtime.config_section import Section, Variable
 
 _LOCAL: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 # What SMTP takes unquoted; nothing in it could end a command or a header.
 _MAIL: Final = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9.-]{1,253}")
 _PORTS: Final = {"starttls": 587, "tls": 465, "none": 25}
-_VARIABLE: Final = r"^[A-Za-z_][A-Za-z0-9_]*$"
 
 
 def _mail_address(text: str) -> str:
@@ -25,7 +24,6 @@ def _mail_address(text: str) -> str:
 
 
 MailAddress = Annotated[str, AfterValidator(_mail_address)]
-Variable = Annotated[str, Field(pattern=_VARIABLE)]
 
 
 def _variable(example: str) -> Any:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from datetime import datetime, time
 from typing import Annotated, Final, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, Field, model_validator
 
 from pipeline.notify.matchers import parse
-from pipeline.runtime.config_section import SAMPLE_NAME, Name, Section
+from pipeline.runtime.config_section import SAMPLE_NAME, Name, Section, Zone
 
 _DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _URL: Final = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?")
@@ -19,14 +18,6 @@ _URL: Final = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?")
 def _matcher(text: str) -> str:
     parse(text)
     return text
-
-
-def _zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError("is no IANA time zone; write one such as Europe/Berlin") from None
-    return name
 
 
 def _clock(text: str) -> str:
@@ -65,9 +56,7 @@ GroupLabel = Literal["tenant", "service", "client", "verdict", "severity"]
 class Hours(Section):
     """Hours of the week, by a name that routes and maintenance use."""
 
-    time_zone: Annotated[str, AfterValidator(_zone)] = Field(
-        default="UTC", description="IANA name; whose clock counts."
-    )
+    time_zone: Zone = Field(default="UTC", description="IANA name; whose clock counts.")
     weekdays: list[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]] = Field(
         default=list(_DAYS), min_length=1, description="Days on which the hours begin."
     )
@@ -84,9 +73,7 @@ class Hours(Section):
 class Dates(Section):
     """One stretch of dates, by a name that routes and maintenance use."""
 
-    time_zone: Annotated[str, AfterValidator(_zone)] = Field(
-        default="UTC", description="IANA name; whose clock counts."
-    )
+    time_zone: Zone = Field(default="UTC", description="IANA name; whose clock counts.")
     starts_at: Annotated[str, AfterValidator(_moment)] = Field(
         description="When it begins.", examples=["2026-12-24T18:00"]
     )

@@ -4,14 +4,33 @@ from __future__ import annotations
 
 import typing
 from typing import Annotated, Any, Final, NamedTuple, TypeAlias
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 
 SAMPLE_NAME: Final = "main"
 """How a section with a name of one's own is called in the example."""
 
 Name: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
 """A name of one's own for a section; it is a metrics label, a ledger key and part of a group."""
+
+
+Variable: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+"""Name of a variable of the environment."""
+
+
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(
+            f"{name!r} is no IANA time zone; write one such as Europe/Berlin"
+        ) from None
+    return name
+
+
+Zone: TypeAlias = Annotated[str, AfterValidator(_zone)]
+"""IANA name of a time zone that this machine knows."""
 
 
 class Section(BaseModel):

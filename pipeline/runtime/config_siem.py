@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, model_validator
 
 from pipeline.runtime.config_kafka import is_loopback
-from pipeline.runtime.config_people import Variable, one_of
-from pipeline.runtime.config_section import Section
+from pipeline.runtime.config_people import one_of
+from pipeline.runtime.config_section import Section, Variable
 
 _GUID: Final = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 _STREAM: Final = r"^Custom-[A-Za-z][A-Za-z0-9_]*$"

@@ -25,7 +25,8 @@ from pipeline.model.clock import to_us
 from pipeline.notify.memory import INCIDENTS, THREADS, is_usable
 from pipeline.notify.stage import Input, advance
 from pipeline.runtime.handing import Handing
-from pipeline.runtime.live.again import hand_again, is_asked_for
+from pipeline.runtime.handings import Handings
+from pipeline.runtime.live.again import is_asked_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,10 +46,8 @@ POSITION: Final = "notify"
 _LINE: Final = "outbox"
 _PORTION: Final = 1000
 _HANDED: Final = 100
-# For so long at a time it catches up with history, or hands over what a destination has missed.
+# For so long at a time it catches up with history.
 _SECONDS: Final = 2.0
-_LAST_SECONDS: Final = 5.0
-_SLEEP_SECONDS: Final = 0.02
 # Without news, silences, waits and reminders are looked at each second; with very many threads
 # that go on, a second later for each so many: one look at them takes some 50 ms.
 _LOOK: Final = timedelta(seconds=1)
@@ -56,7 +55,7 @@ _THREADS: Final = 500
 _TIDY: Final = timedelta(hours=1)
 
 
-class Notifier:
+class Notifier(Handings):
     """Decides and delivers notices; used by one thread, one at a time on a ledger.
 
     Args:
@@ -83,11 +82,10 @@ class Notifier:
     ) -> None:
         # A worker may have some of the destinations only; the routes may name the others.
         self._settings = replace(settings, sinks=settings.sinks & set(sinks))
-        self._ledger, self._clock = ledger, clock
-        self._metrics, self._log, self._keep_days = metrics, log, keep_days
-        self._each = [
-            Handing(name, sink, pool=pool, patient=pool is not None) for name, sink in sinks.items()
-        ]
+        self._keep_days = keep_days
+        patient = pool is not None
+        each = [Handing(name, sink, pool=pool, patient=patient) for name, sink in sinks.items()]
+        super().__init__(ledger, each, clock=clock, metrics=metrics, log=log)
         self._state: State | None = None
         self._answers: tuple[list[Silence], dict[str, Ack]] = ([], {})
         self._looked_at = self._look_at = self._tidied_at = datetime.min.replace(tzinfo=UTC)
@@ -102,11 +100,6 @@ class Notifier:
     def settled(self) -> int:
         """The same, greater than any number where there is nobody to tell."""
         return self.position if self._each else sys.maxsize
-
-    @property
-    def problem(self) -> str | None:
-        """What is wrong with destinations, one sentence for each; None if all take notices."""
-        return "; ".join(f"{h.name}: {h.problem}" for h in self._each if h.problem) or None
 
     @property
     def outstanding(self) -> bool:
@@ -198,52 +191,20 @@ class Notifier:
         return ledger.threads()
 
     def deliver(self) -> None:
-        """Hand over what there is, for some seconds at most.
-
-        Raises:
-            RetriableError: the ledger cannot be written.
-            FatalError: a destination on the caller's own thread cannot be used.
-        """
-        for handing in self._each:
-            until = time.monotonic() + _SECONDS
-            while self._hand_again(handing) and time.monotonic() < until:
-                pass
-            while self._hand_over(handing) and time.monotonic() < until:
-                pass
-            self._metrics.sink_waiting.labels(handing.name).set(handing.problem is not None)
+        """See :class:`Handings`; now and then, forget what is old."""
+        super().deliver()
         self._tidy()
-
-    def last(self) -> None:
-        """Hand over once more, wait a little for what is under way, and let go."""
-        self.deliver()
-        until = time.monotonic() + _LAST_SECONDS
-        while any(h.asked for h in self._each) and time.monotonic() < until:
-            time.sleep(_SLEEP_SECONDS)
-            self.deliver()
-        for handing in self._each:
-            handing.close()
-
-    def _hand_again(self, handing: Handing) -> bool:
-        """Hand over what a destination has refused and somebody wants it to take after all."""
-        done = hand_again(self._ledger, handing, to_us(self._clock.now()))
-        self._metrics.delivered.labels(handing.name).inc(done.taken)
-        for letter in done.refused:
-            self._metrics.dead.labels(letter.reason).inc()
-        return done.more
 
     def _hand_over(self, handing: Handing) -> bool:
         """Hand one portion over; whether there may be more."""
-        name, metrics = handing.name, self._metrics
+        name = handing.name
         if handing.waiting:
             return False
         portion = self._ledger.outbox(name, _HANDED)
         if not portion:
             return False
         done = handing.hand(portion, _LINE)
-        if done.failed:
-            metrics.sink_failures.labels(name).inc()
-        if done.problem is not None:
-            self._log.warning("delivery", sink=name, outcome="put off", error=done.problem)
+        self._tell(name, done)
         if not done.taken:
             return False
         now = to_us(self._clock.now())
@@ -252,9 +213,7 @@ class Notifier:
         with self._ledger.transaction():
             self._ledger.bury(letters)
             self._ledger.settle(name, zip(portion, outcomes, strict=False), now)
-        metrics.delivered.labels(name).inc(done.taken - len(letters))
-        for letter in letters:
-            metrics.dead.labels(letter.reason).inc()
+        self._count(name, done.taken - len(letters), letters)
         return done.again is None
 
     def _tidy(self) -> None:
