@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from kafka.errors import InvalidReceiveError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pipeline.model.errors import OutriderError
 
 Trouble: TypeAlias = Literal["refused", "unknown host", "closed", "other"]
 
@@ -22,3 +27,14 @@ def trouble(error: BaseException) -> Trouble:
     if isinstance(error, InvalidReceiveError) or any(word in text for word in _CLOSED):
         return "closed"
     return "other"
+
+
+def first_reason(
+    error: BaseException, look: Callable[[BaseException], OutriderError | None]
+) -> OutriderError | None:
+    """What ``look`` says of an error or, if nothing, of those that it wraps.
+
+    A producer that was refused once wraps that refusal in every later error.
+    """
+    inner = (found for found in error.args if isinstance(found, BaseException))
+    return next((r for r in map(look, (error, *inner)) if r is not None), None)

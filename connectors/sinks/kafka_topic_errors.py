@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from kafka import errors as kafka_errors
 
-from connectors.kafka.trouble import trouble
+from connectors.kafka.trouble import first_reason, trouble
 from connectors.kafka.trust import distrust, tls_error
 from pipeline.model.errors import AuthError, ConfigError, FatalError, OutriderError, RetriableError
 
@@ -58,10 +58,7 @@ class Gate:
 
     def reason(self, error: BaseException) -> OutriderError | None:
         """What to raise if waiting does not help, else None."""
-        # A producer that was refused once wraps that refusal in every later error.
-        inner = (found for found in error.args if isinstance(found, BaseException))
-        reasons = (self._reason(found) for found in (error, *inner))
-        return next((reason for reason in reasons if reason is not None), None)
+        return first_reason(error, self._reason)
 
     def told(self, reason: OutriderError | None) -> None:
         """See :class:`connectors.kafka.watching.Gate`; nothing is kept."""
