@@ -3,6 +3,8 @@
 An :class:`Identity` keeps the token of each scope in memory and renews it at half its life, so
 that half of it, some thirty minutes, is left to ride out an outage of the sign-in service
 itself. Secrets are read anew at each sign-in: one that was changed on disk is used at once.
+
+Most runs never sign in: msal, and the HTTP that it speaks, are imported by the first who does.
 """
 
 from __future__ import annotations
@@ -14,10 +16,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
 
-import msal
-
-from connectors.auth_errors import refusal
-from connectors.auth_http import RETRY_SECONDS, AuthHttp
+from connectors.auth_errors import RETRY_SECONDS, refusal
 from connectors.certificates import load_pair
 from connectors.clouds import CLOUDS
 from pipeline.model.clock import SystemClock
@@ -142,6 +141,10 @@ class Application:
 
     def sign_in(self, scope: str) -> tuple[str, int]:
         """See :class:`SignIn`."""
+        import msal  # noqa: PLC0415 # 80 modules
+
+        from connectors.auth_http import AuthHttp  # noqa: PLC0415 # the same
+
         who = f"sign-in of application {self._client_id} at {self._authority}/{self._tenant}"
         credential = self._credential.for_msal()
         with AuthHttp(who, _APPLICATION, self._ca_file) as http:
@@ -171,6 +174,10 @@ class Machine:
 
     def sign_in(self, scope: str) -> tuple[str, int]:
         """See :class:`SignIn`."""
+        import msal  # noqa: PLC0415 # 80 modules
+
+        from connectors.auth_http import AuthHttp  # noqa: PLC0415 # the same
+
         who = "sign-in with the managed identity of this machine"
         identity: Any = (
             msal.SystemAssignedManagedIdentity()

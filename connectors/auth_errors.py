@@ -10,6 +10,7 @@ from pipeline.model.errors import AuthError, OutriderError, RetriableError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+RETRY_SECONDS: Final = 30.0
 _OTHER_CLOUD: Final = "the tenant lives in another Microsoft cloud; set cloud to it"
 _FEDERATED: Final = (
     "no federated credential of the application fits the token; compare its issuer, subject and "

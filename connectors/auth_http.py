@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import requests
 
-from connectors.auth_errors import refusal
+from connectors.auth_errors import RETRY_SECONDS, refusal
 from connectors.certificates import load_authorities
 from pipeline.model.errors import AuthError, RetriableError, ThrottledError
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Self
 
-RETRY_SECONDS: Final = 30.0
 # What a sign-in with a code answers until the person has entered it (RFC 8628, section 3.5).
 _WAITING: Final = frozenset({"authorization_pending", "slow_down"})
 _TIMEOUT: Final = (5.0, 10.0)  # seconds to connect, and between two bytes of the answer

@@ -2,14 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from scipy.special import gammaln
+
+from pipeline.compiled import compiler
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_compiled: Final = compiler([Path(__file__)])
+
+
+@_compiled
+def _log_gammas(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Log-gamma of each value; within two units in the last place of scipy's, as fast.
+
+    Importing scipy for this one function took 0.15 s of every process.
+    """
+    out = np.empty_like(values)
+    for at in range(len(values)):
+        out[at] = math.lgamma(values[at])
+    return out
+
+
+def _log_gamma(values: Any) -> Any:
+    array = np.asarray(values, np.float64)
+    return _log_gammas(array.ravel()).reshape(array.shape)
 
 
 def _log_beta(a: Any, b: Any) -> Any:
-    return gammaln(a) + gammaln(b) - gammaln(a + b)
+    return _log_gamma(a) + _log_gamma(b) - _log_gamma(a + b)
 
 
 def beta_binomial_ratio(failing: Any, users: Any, p1: Any, p0: Any, rho: Any) -> Any:

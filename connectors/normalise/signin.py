@@ -178,9 +178,10 @@ class Signins:
             if sites or type(number) is not int or number <= 0:
                 network = self._network(number, record["ipAddress"])
             if has_tenants:
-                home = record["homeTenantId"]
-                reached = record["resourceTenantId"]
-                kind = record["userType"]
+                # Some exporters write them for guests alone.
+                home = record.get("homeTenantId")
+                reached = record.get("resourceTenantId")
+                kind = record.get("userType")
             place = (source, tenant, home, reached, kind, code, country, number, network)
             context = contexts.get(place)
             if context is None:

@@ -17,7 +17,7 @@ from pipeline.runtime.health import Health, HealthServer
 from pipeline.runtime.inputs import Files, normalising
 from pipeline.runtime.kafka.collect import Collector
 from pipeline.runtime.kafka.topics import verify
-from pipeline.runtime.live.wiring import live_feeds
+from pipeline.runtime.live.live_feeds import live_feeds
 from pipeline.runtime.metrics import Metrics
 from pipeline.runtime.stopping import stopping
 from pipeline.runtime.telemetry import get_logger, unit_of_work

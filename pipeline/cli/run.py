@@ -22,8 +22,8 @@ from pipeline.runtime.health import Health, HealthServer
 from pipeline.runtime.inputs import Files, normalising
 from pipeline.runtime.judging import Settings
 from pipeline.runtime.live.embedded import Embedded
+from pipeline.runtime.live.live_feeds import live_feeds
 from pipeline.runtime.live.pool import DaemonPool
-from pipeline.runtime.live.wiring import live_feeds
 from pipeline.runtime.metrics import Metrics
 from pipeline.runtime.notify_settings import settings_of
 from pipeline.runtime.notifying import Notifier

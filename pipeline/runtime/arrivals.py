@@ -25,10 +25,9 @@ from pipeline.model.event import EVENT_SCHEMA
 from pipeline.model.ids import content_id
 from pipeline.model.reject import Reject
 from pipeline.runtime.arrivals_cursor import cursor_of, position, remembered
-from pipeline.runtime.backfill import with_tenant
 from pipeline.runtime.days import main_stretch
 from pipeline.runtime.parsing import fingerprint, parse_all
-from pipeline.runtime.spool import DAY_US, load_day
+from pipeline.runtime.spool import DAY_US, load_day, with_tenant
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

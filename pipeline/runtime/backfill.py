@@ -30,7 +30,7 @@ from pipeline.runtime.exposure import Exposures
 from pipeline.runtime.keys import privacy_key
 from pipeline.runtime.outputs import BlockOutputs, write_json, write_lines
 from pipeline.runtime.parsing import fingerprint, parse_all
-from pipeline.runtime.spool import DAY_US, load_day
+from pipeline.runtime.spool import DAY_US, load_day, with_tenant
 from pipeline.runtime.stages import Stages
 from pipeline.runtime.summary import Facts, summarise
 from pipeline.runtime.telemetry import unit_of_work
@@ -105,17 +105,6 @@ def backfill(
             f"{request.out}: cannot write the results ({error.strerror}); free some space or "
             "give another --out, then run the same command again: it goes on where it stopped"
         ) from error
-
-
-def with_tenant(table: pa.Table, name: str) -> pa.Table:
-    """The same events, those that name no tenant given to ``name``."""
-    column = table.column("tenant").unify_dictionaries().combine_chunks()
-    if isinstance(column, pa.ChunkedArray):
-        return table
-    values = [value or name for value in column.dictionary.to_pylist()]
-    renamed = pa.DictionaryArray.from_arrays(column.indices, pa.array(values, pa.string()))
-    at = table.schema.get_field_index("tenant")
-    return table.set_column(at, table.schema.field(at), renamed)
 
 
 class _Run:

@@ -9,7 +9,6 @@ from pipeline.ledger.known import KnownAdvisories
 from pipeline.ledger.notes import Notes
 from pipeline.model.errors import ConfigError
 from pipeline.notify.wording import message_of
-from pipeline.runtime import sinks_lines, sinks_people, sinks_siem
 from pipeline.runtime.config_deliver import NOTICES, RECORDS
 from pipeline.runtime.config_lines import Files, KafkaTopic, Syslog
 
@@ -61,8 +60,14 @@ def records(config: Config, wanted: Collection[str]) -> dict[str, Sink]:
 
 
 def _record(name: str, section: Any, config: Config) -> Sink:
+    # Most runs have one destination or none: those of other kinds, with the clients of their
+    # protocols, are not even imported.
     if isinstance(section, _LINES):
+        from pipeline.runtime import sinks_lines  # noqa: PLC0415
+
         return sinks_lines.make(name, section, config.microsoft)
+    from pipeline.runtime import sinks_siem  # noqa: PLC0415
+
     return sinks_siem.make(name, section, config.microsoft)
 
 
@@ -77,6 +82,10 @@ def people(
         ledger: keeps what a destination has to know of a thread, and the advisories.
         log: hears of recipients whom a mail server refuses.
     """
+    if not wanted:
+        return {}
+    from pipeline.runtime import sinks_people  # noqa: PLC0415 # with HTTP, SMTP and templates
+
     found: dict[str, Any] = config.deliver.of(NOTICES)
     message = partial(
         message_of, time_zone=config.tenant.time_zone, advisories=KnownAdvisories(ledger)

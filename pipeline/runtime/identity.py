@@ -13,14 +13,13 @@ from connectors.auth import (
     Identity,
     Machine,
 )
-from connectors.auth_code import SignInPage
-from connectors.auth_device import DeviceCode
 from pipeline.runtime.config_microsoft import Microsoft
 from pipeline.runtime.secret_files import read_secret
 from pipeline.runtime.telemetry import get_logger
 
 if TYPE_CHECKING:
     from connectors.auth import SignIn
+    from connectors.auth_code import SignInPage
     from pipeline.model.clock import Clock
     from pipeline.runtime.config_entra import Entra
     from pipeline.runtime.config_serve import Oidc
@@ -42,6 +41,8 @@ def sign_in(section: Entra | Microsoft, tenant: str | None) -> SignIn:
     if section.managed_identity:
         return Machine(section.client_id)
     if isinstance(section, Microsoft) and section.device_code:
+        from connectors.auth_device import DeviceCode  # noqa: PLC0415 # and with it all of msal
+
         return DeviceCode(
             tenant=tenant or "",
             client_id=section.client_id or "",
@@ -100,6 +101,8 @@ def sign_in_page(oidc: Oidc, redirect: str) -> SignInPage:
         oidc: the section, checked already.
         redirect: where they are sent back to.
     """
+    from connectors.auth_code import SignInPage  # noqa: PLC0415 # and with it all of msal
+
     return SignInPage(
         tenant=oidc.tenant or "",
         client_id=oidc.client_id or "",

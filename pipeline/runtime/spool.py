@@ -172,3 +172,14 @@ def load_day(folder: Path, parts: Iterable[DayPart]) -> pa.Table:
             batch = pa.ipc.open_file(source).get_batch(part.batch)
             tables.append(pa.Table.from_batches([batch], EVENT_SCHEMA))
     return pa.concat_tables(tables)
+
+
+def with_tenant(table: pa.Table, name: str) -> pa.Table:
+    """The same events, those that name no tenant given to ``name``."""
+    column = table.column("tenant").unify_dictionaries().combine_chunks()
+    if isinstance(column, pa.ChunkedArray):
+        return table
+    values = [value or name for value in column.dictionary.to_pylist()]
+    renamed = pa.DictionaryArray.from_arrays(column.indices, pa.array(values, pa.string()))
+    at = table.schema.get_field_index("tenant")
+    return table.set_column(at, table.schema.field(at), renamed)

@@ -15,8 +15,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, Literal, TextIO, TypeAlias
 
-import structlog
-
+from pipeline.runtime.logging_library import structlog
 from pipeline.runtime.progress import clear_line
 from pipeline.runtime.tracing import span
 

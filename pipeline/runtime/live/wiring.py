@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -24,24 +23,17 @@ from connectors.sources.graph_signins import GraphSignins
 from pipeline.model.vocabulary import Source
 from pipeline.runtime.identity import signed_in
 from pipeline.runtime.live.background import Live
-from pipeline.runtime.live.feeds import Feeds
-from pipeline.runtime.live.pool import DaemonPool
 from pipeline.runtime.services import ACTIVITY, Services
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from structlog.typing import FilteringBoundLogger
+    from collections.abc import Callable
 
     from connectors.auth import Identity
     from connectors.normalise.settings import NormaliseSettings
     from pipeline.model.clock import Clock
     from pipeline.model.contracts import Cursor
     from pipeline.runtime.config import Config
-    from pipeline.runtime.metrics import Metrics
 
-# A reader waits for the network nearly all of its time.
-_THREADS: Final = 8
 _SIGN_INS: Final = (Source.ENTRA_SIGNIN, Source.ENTRA_SIGNIN_NONINTERACTIVE)
 _DIAGNOSTICS: Final = (*_SIGN_INS, Source.ENTRA_DIRECTORY_AUDIT)
 # Event Hubs hand out what has just come, and a poll waits for it itself.
@@ -215,37 +207,6 @@ class Wiring:
             clock=self._clock,
         )
         return _live("status_page", None, feed.changed_since, (), section.alarm_minutes)
-
-
-@contextmanager
-def live_feeds(
-    config: Config,
-    settings: NormaliseSettings,
-    *,
-    unnamed: Callable[[], str],
-    clock: Clock,
-    metrics: Metrics,
-    log: FilteringBoundLogger,
-) -> Iterator[Feeds]:
-    """Everything that is read live, with threads of their own while the block runs.
-
-    Raises:
-        ConfigError: something is switched on that cannot be.
-    """
-    wiring = Wiring(config, settings, clock)
-    pool = DaemonPool(_THREADS, "feed")
-    try:
-        yield Feeds(
-            wiring.sources(),
-            wiring.advisories(),
-            unnamed=unnamed,
-            clock=clock,
-            metrics=metrics,
-            log=log,
-            pool=pool,
-        )
-    finally:
-        pool.shutdown()  # of a request under way nothing is kept
 
 
 def _live(
