@@ -21,10 +21,17 @@ if TYPE_CHECKING:
 MONDAY: Final = datetime(2026, 3, 2, tzinfo=UTC)
 BATCH: Final = 2_000
 OUTAGE_HOUR: Final = 10
-CLIENTS: Final = ("outlook_windows_classic", "outlook_ios", "outlook_android", "owa")
-SHARES: Final = (0.4, 0.25, 0.15, 0.2)
-# Records of a person in an hour of work: a token each half hour for each of two clients.
-PER_HOUR: Final = 4.0
+# The clients of a desk and those of a pocket; each person has one of each, always the same.
+DESKS: Final = ("outlook_windows_classic", "owa")
+POCKETS: Final = ("outlook_ios", "outlook_android")
+CLIENTS: Final = (*DESKS, *POCKETS)
+FIRST_SHARE: Final = (0.67, 0.62)
+# A client asks for a token each half hour while its user is at work.
+PER_HOUR: Final = 2
+WORK_DAYS: Final = 5
+_HOUR_US: Final = 3_600_000_000
+_HALF_HOUR_US: Final = _HOUR_US // PER_HOUR
+_JITTER_US: Final = 60_000_000
 _BY_HOUR: Final = (
     np.array([1, 1, 1, 1, 1, 2, 6, 9, 10, 10, 10, 9, 8, 9, 10, 10, 9, 6, 4, 3, 2, 2, 1, 1]) / 10
 )
@@ -67,17 +74,36 @@ def hour_of(
 def made(number: int, people: int, hour: int, *, failing: bool = False) -> pa.Table:
     """Records of one hour, in order of time; ``failing``: six in ten of iOS fail."""
     rng = np.random.default_rng([number, hour])
-    day = (hour // 24) % 7
-    busy = float(_BY_HOUR[hour % 24]) * (1.0 if day < 5 else 0.15)
-    n = int(rng.poisson(people * PER_HOUR * busy)) or 1
-    at = to_us(MONDAY) + hour * 3_600_000_000
-    time = np.sort(rng.integers(0, 3_600_000_000, n)) + at
-    user = rng.integers(0, people, n)
-    client = rng.choice(len(CLIENTS), n, p=SHARES)
-    bad = rng.random(n) < 0.002
+    person, client, phase = _habits(number, people)
+    asked = np.tile(np.arange(len(person)), PER_HOUR)
+    time = (phase + rng.integers(0, _JITTER_US, len(asked)).reshape(PER_HOUR, -1)) % _HALF_HOUR_US
+    time += np.arange(PER_HOUR)[:, None] * _HALF_HOUR_US
+    at_work = rng.random(len(asked)) < _busy(hour, time.ravel() / _HOUR_US)
+    asked, time = asked[at_work], time.ravel()[at_work]
+    order = np.argsort(time)
+    asked, time = asked[order], time[order] + to_us(MONDAY) + hour * _HOUR_US
+    user, client = person[asked], client[asked]
+    bad = rng.random(len(asked)) < 0.002
     if failing:
-        bad |= (client == 1) & (rng.random(n) < 0.6)
+        bad |= (client == CLIENTS.index("outlook_ios")) & (rng.random(len(asked)) < 0.6)
     return _table(number, time, user, client, bad, rng)
+
+
+def _busy(hour: int, within: NDArray[Any]) -> NDArray[Any]:
+    """Share of the people at work at parts of an hour; no step at full hours."""
+    by_hour = [
+        _BY_HOUR[h % 24] * (1.0 if (h // 24) % 7 < WORK_DAYS else 0.15) for h in (hour, hour + 1)
+    ]
+    return by_hour[0] + (by_hour[1] - by_hour[0]) * within
+
+
+def _habits(number: int, people: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Of each client that somebody uses: who, which, and when within the half hour it asks."""
+    rng = np.random.default_rng(number)
+    person = np.tile(np.arange(people), 2)
+    second = rng.random(2 * people) >= np.repeat(FIRST_SHARE, people)
+    client = second + np.repeat([0, len(DESKS)], people)
+    return person, client, rng.integers(0, _HALF_HOUR_US, 2 * people)
 
 
 def _table(

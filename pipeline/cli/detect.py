@@ -16,6 +16,7 @@ from pipeline.runtime.health import Health, HealthServer
 from pipeline.runtime.judging import Settings
 from pipeline.runtime.kafka.detect import Detector
 from pipeline.runtime.kafka.topics import verify
+from pipeline.runtime.memory import keep_freed
 from pipeline.runtime.metrics import Metrics
 from pipeline.runtime.stopping import stopping
 from pipeline.runtime.telemetry import get_logger, unit_of_work
@@ -41,6 +42,7 @@ def detect(
     """
     settings = load(config)
     start_logging()
+    keep_freed()
     log, metrics, health = get_logger("detect"), Metrics(), Health()
     worker = Detector(
         settings.kafka,

@@ -24,6 +24,7 @@ from pipeline.runtime.judging import Settings
 from pipeline.runtime.live.embedded import Embedded
 from pipeline.runtime.live.live_feeds import live_feeds
 from pipeline.runtime.live.pool import DaemonPool
+from pipeline.runtime.memory import keep_freed
 from pipeline.runtime.metrics import Metrics
 from pipeline.runtime.notify_settings import settings_of
 from pipeline.runtime.notifying import Notifier
@@ -72,6 +73,7 @@ def run(
     """
     settings = load(config)
     start_logging()
+    keep_freed()
     log, metrics, health = get_logger("run"), Metrics(), Health()
     normalise = normalising(settings, state)
     with ExitStack() as stack:

@@ -30,7 +30,8 @@ class Names:
 class Columns:
     """Events as arrays of one length, in the order of the table.
 
-    As narrow as they come: of a day's records each copy of a column is read from memory.
+    As narrow as they come: of a day's records each copy of a column is read from memory. What
+    is the same in every record is one value, stretched without a copy (stride 0, read-only).
     """
 
     time: NDArray[np.int64]
@@ -61,8 +62,22 @@ def _whole(table: pa.Table, name: str) -> pa.Array:
     return column
 
 
+def _stretched(value: Any, length: int, kind: Any) -> NDArray[Any]:
+    """One value for every record."""
+    return np.broadcast_to(np.array(value, kind), length)
+
+
+def picked(values: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[Any]:
+    """The given rows of a column."""
+    return values[: len(rows)] if values.strides == (0,) else values[rows]
+
+
 def _names(table: pa.Table, name: str) -> Names:
     column = _whole(table, name)
+    if column.null_count == len(column):
+        return Names(_stretched(-1, len(column), np.int32), ())
+    if len(column.dictionary) == 1 and not column.null_count:
+        return Names(_stretched(0, len(column), np.int32), (column.dictionary[0].as_py(),))
     values = column.dictionary.to_pylist()
     # Two spellings of a dictionary never differ in meaning, so equal values share a code
     # and the codes follow the sorted values: nothing depends on the order of arrival.
@@ -80,11 +95,20 @@ def _numbers(table: pa.Table, name: str, null: int) -> NDArray[Any]:
     if pa.types.is_timestamp(column.type):
         column = column.view(pa.int64())
     if column.null_count == len(column):
-        return np.full(len(column), null, column.type.to_pandas_dtype())
+        return _stretched(null, len(column), column.type.to_pandas_dtype())
     if column.null_count:
         column = pc.fill_null(column, pa.scalar(null, column.type))
     values: NDArray[Any] = column.to_numpy()
     return values
+
+
+def _valid(table: pa.Table, name: str) -> NDArray[np.bool_]:
+    """Where a column is not null."""
+    column = table.column(name)
+    if not column.null_count:
+        return _stretched(True, len(column), np.bool_)
+    valid: NDArray[np.bool_] = column.is_valid().to_numpy()
+    return valid
 
 
 def id_words(table: pa.Table) -> NDArray[np.uint64]:
@@ -118,7 +142,7 @@ def columns(table: pa.Table) -> Columns:
         outcome=outcome_rank[outcome.codes],
         error_code=_numbers(table, "error_code", NO_CODE),
         user=_numbers(table, "user", 0),
-        has_user=_whole(table, "user").is_valid().to_numpy(zero_copy_only=False),
+        has_user=_valid(table, "user"),
         weight=_numbers(table, "weight", 1),
         flags=_numbers(table, "flags", 0),
     )
@@ -128,11 +152,11 @@ def take(events: Columns, rows: NDArray[np.int64]) -> Columns:
     """The given rows, in the given order."""
 
     def pick(names: Names) -> Names:
-        return Names(names.codes[rows], names.values)
+        return Names(picked(names.codes, rows), names.values)
 
     return Columns(
-        time=events.time[rows],
-        received=events.received[rows],
+        time=picked(events.time, rows),
+        received=picked(events.received, rows),
         tenant=pick(events.tenant),
         source=pick(events.source),
         service=pick(events.service),
@@ -140,10 +164,10 @@ def take(events: Columns, rows: NDArray[np.int64]) -> Columns:
         client_version=pick(events.client_version),
         country=pick(events.country),
         network=pick(events.network),
-        outcome=events.outcome[rows],
-        error_code=events.error_code[rows],
-        user=events.user[rows],
-        has_user=events.has_user[rows],
-        weight=events.weight[rows],
-        flags=events.flags[rows],
+        outcome=picked(events.outcome, rows),
+        error_code=picked(events.error_code, rows),
+        user=picked(events.user, rows),
+        has_user=picked(events.has_user, rows),
+        weight=picked(events.weight, rows),
+        flags=picked(events.flags, rows),
     )

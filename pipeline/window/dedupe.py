@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline.window.ordering import order_by
-from pipeline.window.passes import mark_known
+from pipeline.window.passes import lay_out, mark_known
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -55,18 +55,18 @@ def _identities(
     mixed ^= ids[:, 1]
     mixed ^= _salts(events.source, "s")
     mixed ^= _salts(events.tenant, "t")
-    return mixed, np.ascontiguousarray(ids[:, 0])
+    return mixed, ids[:, 0]
 
 
 def _first_of_each(
     events: Columns, low: NDArray[np.uint64], high: NDArray[np.uint64]
-) -> NDArray[np.int64]:
-    """Rows to keep, one per identity, sorted by identity."""
+) -> tuple[NDArray[np.int64], NDArray[np.uint64], NDArray[np.int64]]:
+    """Rows to keep, one per identity, sorted by identity; their identities and times."""
     order = order_by(low)
-    words = low[order]
-    equal = words[1:] == words[:-1]
+    found, time = lay_out(order, low, high, events.time)
+    equal = found[1:, 0] == found[:-1, 0]
     if not equal.any():
-        return order
+        return order, found, time
     shared = np.zeros(len(order), dtype=bool)
     shared[1:] |= equal
     shared[:-1] |= equal
@@ -86,10 +86,12 @@ def _first_of_each(
     ]
     # Sorted by the first word before and after, so the places stay with their words.
     order[shared] = ranked
+    found[shared, 1] = high[ranked]
+    time[shared] = events.time[ranked]
     again = (low[ranked[1:]] == low[ranked[:-1]]) & (high[ranked[1:]] == high[ranked[:-1]])
     fresh = np.ones(len(order), dtype=bool)
     fresh[np.flatnonzero(shared)[1:]] = ~again
-    return order[fresh]
+    return order[fresh], found[fresh], time[fresh]
 
 
 def _merged(old: NDArray[np.uint64], new: NDArray[np.uint64]) -> NDArray[np.uint64]:
@@ -110,17 +112,14 @@ def fresh_rows(seen: SeenIds, events: Columns, ids: NDArray[np.uint64]) -> NDArr
     """
     if not len(events):
         return np.zeros(0, np.int64)
-    low, high = _identities(events, ids)
-    kept = _first_of_each(events, low, high)
-    found = np.column_stack([low[kept], high[kept]])
+    kept, found, time = _first_of_each(events, *_identities(events, ids))
     known = np.zeros(len(kept), dtype=bool)
     for day in seen.days.values():
         mark_known(found, day, known)
     if known.any():
-        kept, found = kept[~known], found[~known]
+        kept, found, time = kept[~known], found[~known], time[~known]
     if not len(kept):
         return kept
-    time = events.time[kept]
     first, last = int(time.min()) // DAY_US, int(time.max()) // DAY_US
     days = time // DAY_US if first < last else None
     for at in [first] if days is None else np.unique(days).tolist():

@@ -36,6 +36,7 @@ from pipeline.runtime.live.embedded import Embedded
 from pipeline.runtime.live.engine import freeze_issued, restored
 from pipeline.runtime.live.freezing import freeze
 from pipeline.runtime.live.showing import Part, Shows, keep, show
+from pipeline.runtime.live.tail import microseconds
 from pipeline.runtime.live.tenant import Tenant
 from pipeline.runtime.metrics import Metrics
 from tests.live.small_tenant import HOUR, MONDAY, SETTINGS, outage, table, usual
@@ -434,7 +435,8 @@ def test_an_earlier_moment_does_not_replace_a_later_one(learned):
 def test_what_is_shown_is_no_part_of_the_state(learned):
     before = freeze(learned.tenant.ground)
     assert b"showing" not in before.body
-    learned.tenant.shows.took(table(usual(0)))
+    events = table(usual(0))
+    learned.tenant.shows.took(events, microseconds(events, "event_time"))
     learned.tenant.shows.advised(ADVISORIES)
     after = freeze(learned.tenant.ground)
     assert (after.body, after.parts) == (before.body, before.parts)

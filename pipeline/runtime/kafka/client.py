@@ -111,7 +111,7 @@ def consumer(config: Kafka, **options: Any) -> Consumer:
         "isolation_level": "read_committed",
         "enable_auto_commit": False,
         "auto_offset_reset": "earliest",
-        "fetch_max_bytes": 64 * 2**20,
+        "fetch_max_bytes": 16 * 2**20,
         "max_partition_fetch_bytes": MESSAGE_BYTES + 2**20,
         "fetch_max_wait_ms": 100,
         "allow_auto_create_topics": False,

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from pipeline.ledger.store import Ledger
     from pipeline.model.advisory import Advisory
     from pipeline.model.feed import FeedNotice
@@ -84,14 +87,22 @@ class Shows:
         if to_us(judged.block.start) // SECOND_US + judged.block.minutes * 60 > running:
             self._blocks.append(judged)
 
-    def took(self, events: pa.Table) -> None:
-        """Take note of how new the records of each log are."""
-        for chunk in events.select(["source", "event_time"]).to_batches():
-            source = chunk.column(0)
-            codes = source.indices.to_numpy(zero_copy_only=False)
-            time = chunk.column(1).cast(pa.int64()).to_numpy(zero_copy_only=False)
-            for code, name in enumerate(source.dictionary.to_pylist()):
-                mine = time[codes == code]
+    def took(self, events: pa.Table, time: NDArray[np.int64]) -> None:
+        """Take note of how new the records of each log are.
+
+        Args:
+            events: table of EVENT_SCHEMA.
+            time: of its events, in microseconds since 1970.
+        """
+        begin = 0
+        for source in events.column("source").chunks:
+            times = time[begin : begin + len(source)]
+            begin += len(source)
+            names = source.dictionary.to_pylist()
+            codes = source.indices.to_numpy() if len(names) > 1 else None
+            for code, name in enumerate(names):
+                # A message holds one log's records more often than not.
+                mine = times if codes is None else times[codes == code]
                 if len(mine):
                     self._last[name] = max(int(mine.max()), self._last.get(name, 0))
 

@@ -31,7 +31,7 @@ from pipeline.model.feed import FeedNotice, FeedState
 from pipeline.runtime.live.parts import GroundPart, Issue, IssuedPart, Truth
 from pipeline.runtime.live.showing import Shows
 from pipeline.runtime.live.silence import silence_notice, silent_feeds
-from pipeline.runtime.live.tail import between, keep, microseconds, newest, oldest, since
+from pipeline.runtime.live.tail import Tail, microseconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -95,7 +95,7 @@ class Tenant:
         self._head: _Head | None = None
         self._open: Judging | None = None
         self._news = True
-        self._first: int | None = None
+        self._tail = Tail(self.ground.tail)
         self.completeness: dict[Source, float] = {}
         self.shows = Shows()
         self._watching: Judging | None = None
@@ -108,7 +108,7 @@ class Tenant:
     @property
     def rows(self) -> int:
         """Records held that may still be judged again."""
-        return sum(table.num_rows for table in self.ground.tail)
+        return len(self._tail)
 
     def tell_time(self, clock: datetime) -> None:
         """Take notice that everything up to ``clock`` was asked for, though nothing came."""
@@ -154,36 +154,31 @@ class Tenant:
         if not events.num_rows:
             return
         part = self.ground
-        time = microseconds(events, "event_time")
-        known = np.maximum(time, microseconds(events, "received_time"))
-        if collected_at is not None:
+        known = time = microseconds(events, "event_time")
+        if events.column("received_time").null_count < len(time):
+            known = np.maximum(time, microseconds(events, "received_time"))
+        newest = int(known.max())
+        if collected_at is not None and newest > to_us(collected_at + AHEAD):
             good = known <= to_us(collected_at + AHEAD)
             part.too_new += int((~good).sum())
-            if not good.all():
-                events, time, known = events.filter(pa.array(good)), time[good], known[good]
-            known = np.minimum(known, to_us(collected_at))
-        if not len(time):
-            return
-        clock = from_us(int(known.max()))
+            events, time, known = events.filter(pa.array(good)), time[good], known[good]
+            if not len(time):
+                return
+            newest = int(known.max())
+        clock = from_us(newest)
+        if collected_at is not None:
+            clock = min(clock, collected_at)
         part.clock = clock if part.clock is None else max(part.clock, clock)
-        first = part.closed_to or _day(part.clock - OLDEST)
-        late = time < to_us(first)
-        if late.any():
+        first = to_us(part.closed_to or _day(part.clock - OLDEST))
+        if int(time.min()) < first:
+            late = time < first
             part.too_old += int(late.sum())
             events, time = events.filter(pa.array(~late)), time[~late]
         if events.num_rows:
-            self.shows.took(events)
-            keep(part.tail, events)
-            if part.closed_to is None:
-                self._first = min(self._oldest(), int(time.min()))
+            self.shows.took(events, time)
+            self._tail.keep(events, time)
             self._news = True
             self._settle()
-
-    def _oldest(self) -> int:
-        """Event time of the oldest record before anything is closed, in microseconds."""
-        if self._first is None:
-            self._first = oldest(self.ground.tail)
-        return self._first
 
     def _settle(self) -> None:
         """Judge for good the days that no record can change any more."""
@@ -191,7 +186,7 @@ class Tenant:
         if part.clock is None or not part.tail:
             return
         if part.closed_to is None:
-            first = _day(from_us(self._oldest()))
+            first = _day(from_us(self._tail.oldest))
             if self._sure_to(part.clock) < first + _DAY + GRACE:
                 return
             part.closed_to = first
@@ -201,7 +196,7 @@ class Tenant:
             for begin, end in _days(start, start + _DAY):
                 judged = part.ground.advance(
                     self.settings,
-                    between(self.ground.tail, begin, end),
+                    self._tail.between(begin, end),
                     start=begin,
                     until=end,
                     data_end=part.clock,
@@ -210,7 +205,7 @@ class Tenant:
                 part.truth.add(judged)
                 self.shows.settled(judged)
             part.closed_to = start + _DAY
-            part.tail = since(part.tail, part.closed_to)
+            self._tail.forget_before(part.closed_to)
             self._head = None
 
     def judge(self, *, finish: bool = False) -> Issue:
@@ -277,11 +272,11 @@ class Tenant:
         part = self.ground
         if part.closed_to is not None:
             return part.closed_to
-        return _day(from_us(self._oldest()))
+        return _day(from_us(self._tail.oldest))
 
     def _judge_all(self, now: datetime) -> tuple[Truth, bool]:
         judging, truth = self.ground.ground.copy(), Truth()
-        end = _day(from_us(newest(self.ground.tail))) + _DAY
+        end = _day(from_us(self._tail.newest)) + _DAY
         self._lead(judging, truth, self._start(), max(end, self._start()), now, finish=True)
         self._head, self._watching = None, judging
         return truth, True
@@ -322,7 +317,7 @@ class Tenant:
     ) -> None:
         reached = self._reached
         for begin, end in _days(start, until):
-            events = between(self.ground.tail, begin, end)
+            events = self._tail.between(begin, end)
             judged = judging.advance(
                 self.settings, events, start=begin, until=end, data_end=now, reached=reached
             )
@@ -340,11 +335,12 @@ class Tenant:
         }
 
     def prune(self) -> None:
-        """Forget documents that nothing can change any more.
+        """Forget documents that nothing can change any more, before the state is stored.
 
         Both parts forget together, so a state restored must hold both as of one moment.
         """
         part, issued = self.ground, self.issued
+        self._tail.join()
         if part.closed_to is None:
             return
         needed = set(part.ground.correlated.cases)

@@ -313,6 +313,20 @@ def test_graph_v1_names_no_tenant_agent_or_system_number(tmp_path: Path) -> None
     }
 
 
+def test_only_guests_may_tell_where_they_come_from(tmp_path: Path) -> None:
+    guests = ("homeTenantId", "resourceTenantId", "userType")
+    records = [v.sign_in(n) for n in range(60)]
+    for record in records:
+        if record["userType"] != "guest":
+            for name in guests:
+                del record[name]
+    messages = compact({"records": [v.envelope(r) for r in records]})
+    together = read(tmp_path, {"a": messages})
+    alone = [read(tmp_path, {"a": compact(v.envelope(r))}).events[0] for r in records]
+    assert not together.rejects
+    assert together.events == alone
+
+
 def test_fields_in_odd_places_types_and_spellings(tmp_path: Path) -> None:
     usual = v.sign_in(2)
     odd = [
