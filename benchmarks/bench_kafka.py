@@ -116,24 +116,38 @@ class Bench:
         return [json.loads(x) for x in lines if '"event": "assigned"' in x]
 
 
-def position(config: Kafka) -> int:
-    """Offsets that the workers have committed, all partitions together."""
-    reader = consumer(config, group_id=f"{config.prefix}-detect")
-    places = [TopicPartition(Topics(config.prefix).events, n) for n in range(config.partitions)]
-    try:
-        return sum(reader.committed(p) or 0 for p in places)
-    finally:
-        reader.close()
+class Progress:
+    """How far the workers have come; one connection, as each look at it costs them processor."""
+
+    def __init__(self, config: Kafka) -> None:
+        self._reader = consumer(config, group_id=f"{config.prefix}-detect")
+        topic = Topics(config.prefix).events
+        self._places = [TopicPartition(topic, n) for n in range(config.partitions)]
+
+    def position(self) -> int:
+        """Offsets that the workers have committed, all partitions together."""
+        return sum(self._reader.committed(p) or 0 for p in self._places)
+
+    def end(self) -> int:
+        """Offsets at the ends, without the marks of the last transactions."""
+        return sum(max(0, e - 1) for e in self._reader.end_offsets(self._places).values())
+
+    def wait(self, seconds: float) -> None:
+        """Until everything that is there now is committed; looks once in so many seconds."""
+        end = self.end()
+        while self.position() < end:
+            time.sleep(seconds)
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._reader.close()
 
 
-def ends(config: Kafka) -> int:
-    """Offsets at the ends, without the marks of the last transactions."""
-    reader = consumer(config)
-    places = [TopicPartition(Topics(config.prefix).events, n) for n in range(config.partitions)]
-    try:
-        return sum(max(0, e - 1) for e in reader.end_offsets(places).values())
-    finally:
-        reader.close()
+def work_off(config: Kafka, seconds: float = 0.5) -> None:
+    """Wait until the workers have taken everything."""
+    progress = Progress(config)
+    progress.wait(seconds)
+    progress.close()
 
 
 def throughput(bench: Bench, args: argparse.Namespace) -> None:
@@ -153,17 +167,18 @@ def throughput(bench: Bench, args: argparse.Namespace) -> None:
                 rates["peer"].append((records / cpu, records / (time.monotonic() - began)))
             names = [f"w{n}" for n in range(workers)]
             running = [bench.worker(config, name) for name in names]
-            end = ends(config)
+            progress = Progress(config)
+            end = progress.end()
             while not any(bench.assigned(config, name) for name in names):
                 time.sleep(0.02)
             before, began = sum(cpu_of(p.pid) for p in running), time.monotonic()
-            start = position(config)
-            while position(config) < end:
-                time.sleep(0.05)
+            start = progress.position()
+            progress.wait(0.25)
             seconds = time.monotonic() - began
             cpu = sum(cpu_of(p.pid) for p in running) - before
             done = records * (end - start) / end
             rates[str(workers)].append((done / cpu, done / seconds))
+            progress.close()
             for process in running:
                 process.kill()
                 process.wait()
@@ -186,9 +201,7 @@ def delay(bench: Bench, args: argparse.Namespace) -> None:
     tenants = args.delays
     send(config, tenants, DELAY_PEOPLE, 9, more_hours=OUTAGE_HOUR)
     running = bench.worker(config, "w")
-    end = ends(config)
-    while position(config) < end:
-        time.sleep(0.5)
+    work_off(config)
     writer = producer(config, "bench-delay")
     reader = consumer(config)
     topics = Topics(config.prefix)
@@ -234,9 +247,7 @@ def move(bench: Bench, args: argparse.Namespace) -> None:
     config = bench.config("move")
     send(config, 1, 60, 9)
     first = bench.worker(config, "w0")
-    end = ends(config)
-    while position(config) < end:
-        time.sleep(0.5)
+    work_off(config)
     first.terminate()
     first.wait()
     states = read_back(config, range(config.partitions))
@@ -262,8 +273,7 @@ def move(bench: Bench, args: argparse.Namespace) -> None:
         )
         writer.commit_transaction()
     first = bench.worker(config, "w0")
-    while position(config) < ends(config):
-        time.sleep(0.5)
+    work_off(config)
     alone = memory_of(first.pid)
     began = time.monotonic()
     second = bench.worker(config, "w1")
@@ -285,7 +295,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--tenants", type=int, default=8)
     parser.add_argument("--people", type=int, default=20_000)
-    parser.add_argument("--days", type=int, default=2)
+    parser.add_argument("--days", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--delays", type=int, default=100)
     parser.add_argument("--states", type=int, default=1_000)

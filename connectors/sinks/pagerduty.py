@@ -74,21 +74,6 @@ class PagerDutySink:
         """
         return one_by_one(documents, self._send)
 
-    def acknowledge(self, notice_id: str) -> bool:
-        """Tell that somebody looks after a thread: its alert pages nobody further.
-
-        Returns:
-            Whether it was taken.
-
-        Raises:
-            RetriableError: it was not taken; later may do.
-            FatalError: a person has to act.
-            ConfigError: the routing key cannot be read.
-        """
-        return self._post(
-            "/v2/enqueue", {"event_action": "acknowledge", "dedup_key": dedup_key(notice_id)}
-        )
-
     def close(self) -> None:
         """Let go of the connection."""
         self._http.close()

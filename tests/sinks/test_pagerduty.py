@@ -103,13 +103,6 @@ def test_an_alert_whose_answer_was_lost_stays_one():
         assert receiver.service.alerts == [(NAME, "triggered")]
 
 
-def test_somebody_looks_after_it():
-    with paging() as (sink, receiver):
-        sink.deliver([notice()])
-        assert sink.acknowledge(NAME)
-        assert receiver.service.alerts == [(NAME, "acknowledged")]
-
-
 def test_a_change_of_our_own_pages_nobody_where_that_is_wished():
     ours = opened(verdict=Verdict.TENANT_CHANGE)
     with paging(changes=True) as (sink, receiver):
