@@ -39,6 +39,7 @@ from pipeline.runtime.health import Health
 from pipeline.runtime.judging import Settings
 from pipeline.runtime.live import embedded
 from pipeline.runtime.live.embedded import Embedded
+from pipeline.runtime.memory import keep_freed
 from pipeline.runtime.metrics import Metrics
 from pipeline.runtime.telemetry import configure, get_logger
 
@@ -75,7 +76,7 @@ class Watch:
         self.logs: SoakLogs | None = None
         self.metrics = Metrics()
 
-    def wait(self, _seconds: float) -> bool:
+    def wait(self) -> bool:
         """Whether to stop."""
         if self._clock.now() >= MONDAY + (len(self.weeks) + 1) * WEEK:
             self.weeks.append(self._look())
@@ -215,7 +216,8 @@ def soak(args: argparse.Namespace, folder: Path) -> list[Week]:
     embedded._TIDY_SECONDS = 0.0  # noqa: SLF001 # a week has a minute here
     embedded.SNAPSHOT_ROWS = SNAPSHOT_ROWS
     print("week   events   ms/hour", *(f"{name:>9}" for name in HEAD), "  told  open", flush=True)
-    embedded.run(loop, health=Health(), metrics=watch.metrics, log=log, wait=watch.wait)
+    while loop.step() or not watch.wait():
+        pass
     ledger.close()
     return watch.weeks
 
@@ -232,6 +234,7 @@ def main() -> int:
     parser.add_argument("--keep", type=Path, help="folder for the ledger, left there")
     args = parser.parse_args()
     configure("json", level="error")
+    keep_freed()  # as the command does
     if args.trace:
         tracemalloc.start(8)
     with tempfile.TemporaryDirectory(prefix="outrider-soak-") as folder:
