@@ -67,7 +67,7 @@ def _stretched(value: Any, length: int, kind: Any) -> NDArray[Any]:
     return np.broadcast_to(np.array(value, kind), length)
 
 
-def picked(values: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[Any]:
+def _picked(values: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[Any]:
     """The given rows of a column."""
     return values[: len(rows)] if values.strides == (0,) else values[rows]
 
@@ -152,11 +152,11 @@ def take(events: Columns, rows: NDArray[np.int64]) -> Columns:
     """The given rows, in the given order."""
 
     def pick(names: Names) -> Names:
-        return Names(picked(names.codes, rows), names.values)
+        return Names(_picked(names.codes, rows), names.values)
 
     return Columns(
-        time=picked(events.time, rows),
-        received=picked(events.received, rows),
+        time=_picked(events.time, rows),
+        received=_picked(events.received, rows),
         tenant=pick(events.tenant),
         source=pick(events.source),
         service=pick(events.service),
@@ -164,10 +164,10 @@ def take(events: Columns, rows: NDArray[np.int64]) -> Columns:
         client_version=pick(events.client_version),
         country=pick(events.country),
         network=pick(events.network),
-        outcome=picked(events.outcome, rows),
-        error_code=picked(events.error_code, rows),
-        user=picked(events.user, rows),
-        has_user=picked(events.has_user, rows),
-        weight=picked(events.weight, rows),
-        flags=picked(events.flags, rows),
+        outcome=_picked(events.outcome, rows),
+        error_code=_picked(events.error_code, rows),
+        user=_picked(events.user, rows),
+        has_user=_picked(events.has_user, rows),
+        weight=_picked(events.weight, rows),
+        flags=_picked(events.flags, rows),
     )
