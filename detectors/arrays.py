@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from numpy.typing import NDArray
+
+
+def within(values: NDArray[np.float64], lowest: float, highest: float) -> NDArray[np.float64]:
+    """Values held between two bounds; for a dozen of them in a third of ``np.clip``'s time."""
+    return np.minimum(np.maximum(values, lowest), highest)
 
 
 class LaneArrays:
@@ -20,28 +24,28 @@ class LaneArrays:
 
     def grow(self, lanes: int) -> None:
         """Add zero rows until there are ``lanes``."""
-        for item in fields(self):  # type: ignore[arg-type] # every subclass is a dataclass
-            old = getattr(self, item.name)
+        for name in self._names():
+            old = getattr(self, name)
             if len(old) < lanes:
                 more = np.zeros((lanes - len(old), *old.shape[1:]), old.dtype)
-                setattr(self, item.name, np.concatenate([old, more]))
+                setattr(self, name, np.concatenate([old, more]))
+
+    def copy(self) -> Self:
+        """A copy of all rows."""
+        return type(self)(*(getattr(self, name).copy() for name in self._names()))
 
     def take(self, lanes: NDArray[np.int64]) -> Self:
         """A copy of some rows."""
-        rows = (getattr(self, item.name)[lanes] for item in fields(self))  # type: ignore[arg-type] # every subclass is a dataclass
-        return type(self)(*rows)
+        return type(self)(*(getattr(self, name)[lanes] for name in self._names()))
 
     def put(self, lanes: NDArray[np.int64], rows: Self) -> None:
         """Write rows back to where :meth:`take` took them from."""
-        for item in fields(self):  # type: ignore[arg-type] # every subclass is a dataclass
-            getattr(self, item.name)[lanes] = getattr(rows, item.name)
+        for name in self._names():
+            getattr(self, name)[lanes] = getattr(rows, name)
 
     def snapshot(self) -> dict[str, Any]:
         """All arrays as lists of plain numbers."""
-        return {
-            item.name: getattr(self, item.name).tolist()
-            for item in fields(self)  # type: ignore[arg-type] # every subclass is a dataclass
-        }
+        return {name: getattr(self, name).tolist() for name in self._names()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take over what :meth:`snapshot` gave, bit for bit.
@@ -49,7 +53,12 @@ class LaneArrays:
         Raises:
             KeyError, ValueError: the snapshot is of another shape.
         """
-        for item in fields(self):  # type: ignore[arg-type] # every subclass is a dataclass
-            old = getattr(self, item.name)
-            new = np.array(state[item.name], dtype=old.dtype)
-            setattr(self, item.name, new.reshape(-1, *old.shape[1:]))
+        for name in self._names():
+            old = getattr(self, name)
+            new = np.array(state[name], dtype=old.dtype)
+            setattr(self, name, new.reshape(-1, *old.shape[1:]))
+
+    def _names(self) -> Iterable[str]:
+        """The fields; ``dataclasses.fields`` takes as long as the copy of three of them."""
+        names: Iterable[str] = self.__dataclass_fields__  # type: ignore[attr-defined] # every subclass is a dataclass
+        return names

@@ -123,8 +123,8 @@ class TenantBank:
         for at, whole in self.roster.add_codes(block, row_of.values(), end):
             # A code never met before has failed nobody in all that time.
             self.codes.grow(at + 1)
-            self.codes.baseline.eligible[at] = self.failures.baseline.eligible[whole]
-            self.codes.baseline.hours[at] = self.failures.baseline.hours[whole]
+            known = self.failures.baseline
+            self.codes.begin(at, float(known.eligible[whole]), float(known.hours[whole]))
 
     def _grow(self) -> None:
         self.moves.watch([lane.cell.client for lane in self.lanes("shifts")])
@@ -152,6 +152,7 @@ class TenantBank:
             users = hour.counts(name, could)
             failing = hour.counts(name, newly)
             complete = hour.completeness(name)
+            part.enter(hour.minute // MINUTES)
             rate = part.rate(hour.minute // MINUTES)
             changes = part.advance(hour.minute, users, failing, complete > _BLIND, level)
             self._write(name, hour, changes, complete)
@@ -167,15 +168,15 @@ class TenantBank:
         counts = hour.counts("users", "newly_active")
         complete = hour.completeness("users")
         self.users.enter(minute // MINUTES)
-        usual = self.users.usual(minute, MINUTES) * complete
-        follows = self.users.baseline.follows()[:, None]
+        usual = self.users.usual.ahead(minute // MINUTES).minutes * complete
+        follows = self.users.usual.learned().follows[:, None]
         judged = (complete >= _WHOLE) & self.users.warm()[:, None] & follows
         flagged = self.users.evidence.is_open
-        clients = [lane.cell.client for lane in self.lanes("users")]
-        _, kin = np.unique(clients, return_inverse=True)
-        others = np.stack(self.siblings.advance(counts, usual, judged, flagged, kin))
         # The last row is of nobody, for lanes without a lane of users.
-        others = np.pad(others, ((0, 0), (0, 1), (0, 0)))
+        others = np.zeros((2, len(counts) + 1, MINUTES))
+        others[:, :-1] = self.siblings.advance(
+            counts, usual, judged, flagged, self.roster.kin("users")
+        )
         # Programs read mailboxes in batches: that their accesses fall says nothing, that
         # they stay away is told by the lanes of users.
         people = np.append(follows[:, 0], True)
@@ -187,7 +188,7 @@ class TenantBank:
             index = self.roster["users"].index
             at = [index.get(lane.cell, -1) for lane in self.lanes(name)]
             mine = others[:, at]
-            mine *= part.baseline.follows()[:, None]
+            mine *= part.usual.learned().follows[:, None]
             tells = people[at][:, None] if name == "volume" else True
             changes = part.advance(minute, values, mine[0], mine[1], complete * tells, level)
             self._write(name, hour, changes, complete)

@@ -77,17 +77,8 @@ class Siblings:
         speaks = np.ones(len(counts))
         if all_usual[~flagged].sum() >= _LEFT * all_usual.sum():
             speaks = np.where(flagged, 0.0, 1.0)
-        seen, mean = np.empty_like(counts), np.empty_like(usual)
-        for at in range(0, counts.shape[1], _STEP):
-            before, now = slice(at, at + _RANKED), slice(at, at + _STEP)
-            central = _central(
-                all_counts[:, before].sum(axis=1) * speaks,
-                all_usual[:, before].sum(axis=1) * speaks,
-                kin,
-            )
-            seen[:, now] = central @ counts[:, now]
-            mean[:, now] = central @ usual[:, now]
-        return seen, mean
+        central = _central(_last_hour(all_counts) * speaks, _last_hour(all_usual) * speaks, kin)
+        return _over(central, counts), _over(central, usual)
 
     def snapshot(self) -> dict[str, Any]:
         """The state as plain JSON values."""
@@ -99,24 +90,43 @@ class Siblings:
         self.usual = np.array(state["usual"], float).reshape(-1, _RANKED)
 
 
+def _last_hour(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sums over the hour before each quarter of the second hour; shape (quarters, lanes)."""
+    spans = range(0, _RANKED, _STEP)
+    return np.array([values[:, at : at + _RANKED].sum(axis=1) for at in spans])
+
+
+def _over(central: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Weighted sums over the siblings of each lane; shape (lanes, 60) as ``values``."""
+    quarters = values.reshape(len(values), -1, _STEP).transpose(1, 0, 2)
+    out: NDArray[np.float64] = np.matmul(central, quarters).transpose(1, 0, 2)
+    return out.reshape(values.shape)
+
+
 def _central(
     seen: NDArray[np.float64], mean: NDArray[np.float64], kin: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """Weight of the lane of the column as a sibling of the lane of the row, 0..1."""
-    lanes = len(mean)
+    """Weight of the lane of the column as a sibling of the lane of the row, 0..1.
+
+    ``seen`` and ``mean`` have shape (quarters, lanes); returns (quarters, lanes, lanes).
+    """
+    lanes = len(kin)
     ratio = (seen + 1.0) / (mean + 1.0)
-    order = np.argsort(ratio, kind="stable")
-    ranked = np.where(kin[:, None] == kin[order], 0.0, mean[order])
-    largest = ranked.max(axis=1, keepdims=True)
-    second = np.partition(ranked, -2, axis=1)[:, -2:-1] if lanes > 1 else largest
-    rest = ranked.sum(axis=1, keepdims=True) - largest
+    order = np.argsort(ratio, axis=1, kind="stable")
+    ratio, mean = np.take_along_axis(ratio, order, 1), np.take_along_axis(mean, order, 1)
+    # Axes from here on: quarters, the lane told, its siblings by rank.
+    ranked = np.where(kin[:, None] == kin[order][:, None, :], 0.0, mean[:, None, :])
+    largest = ranked.max(axis=2, keepdims=True)
+    second = np.partition(ranked, -2, axis=2)[:, :, -2:-1] if lanes > 1 else largest
+    rest = ranked.sum(axis=2, keepdims=True) - largest
     most = np.where(rest > 0.0, np.maximum(rest / 2.0, second), largest)
     weight = np.minimum(ranked, most)
-    upper = np.cumsum(weight, axis=1)
-    at = np.argmax(upper >= _CENTRE * upper[:, -1:], axis=1)
-    centre = ratio[order][at][:, None]
-    noise = np.sqrt(_PHI / np.maximum(mean[order] * centre, 1e-9) + _SPREAD**2)
-    inside = np.abs(np.log(ratio[order] / centre)) < _FAR * noise
+    upper = np.cumsum(weight, axis=2)
+    at = np.argmax(upper >= _CENTRE * upper[:, :, -1:], axis=2)
+    centre = np.take_along_axis(ratio, at, 1)[:, :, None]
+    noise = np.sqrt(_PHI / np.maximum(mean[:, None, :] * centre, 1e-9) + _SPREAD**2)
+    inside = np.abs(np.log(ratio[:, None, :] / centre)) < _FAR * noise
     central = np.zeros(inside.shape)
-    central[:, order] = np.where(inside, weight / np.maximum(ranked, 1e-9), 0.0)
+    said = np.where(inside, weight / np.maximum(ranked, 1e-9), 0.0)
+    np.put_along_axis(central, order[:, None, :], said, 2)
     return central

@@ -11,10 +11,8 @@ from detectors.evidence import Change, Evidence, Minutes
 from detectors.gate import LearningGate
 from detectors.judged import Judged
 from detectors.law import Judgement
-from detectors.level import LevelFilter, Stretch
-from detectors.pattern import HourPattern
-from detectors.season import SeasonBaseline, Usual
-from detectors.spread import Spread
+from detectors.level import LevelFilter, Stretch, Told
+from detectors.usual import UsualCounts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -68,9 +66,7 @@ class DropLanes:
 
     def __init__(self, settings: DropSettings) -> None:
         self.settings = settings
-        self.baseline = SeasonBaseline.empty()
-        self.pattern = HourPattern.empty()
-        self.spread = Spread.empty()
+        self.usual = UsualCounts(settings.bursts, settings.novelty)
         self.level = LevelFilter.empty(len(settings.remains))
         self.evidence = Evidence.empty(len(settings.remains))
         self.gate = LearningGate.empty()
@@ -78,11 +74,11 @@ class DropLanes:
         self.hold = False
         self.last: Judgement | None = None
         self.gain = np.zeros((0, len(settings.remains)))
+        self._remains = np.array(settings.remains)
         self._counts: list[NDArray[np.float64]] = []
         self._expected: list[NDArray[np.float64]] = []
         self._common: list[NDArray[np.float64]] = []
         self._blind = np.zeros(0, bool)
-        self._usual: tuple[int, Usual, NDArray[np.float64]] | None = None
 
     @property
     def lanes(self) -> int:
@@ -92,10 +88,9 @@ class DropLanes:
     def grow(self, lanes: int) -> None:
         """Add cold lanes until there are ``lanes``."""
         more = max(lanes - self.lanes, 0)
-        if more:
-            self._usual = None
-        parts = (self.baseline, self.pattern, self.spread, self.level, self.evidence, self.gate)
-        for part in parts:
+        if not more:
+            return
+        for part in (self.usual, self.level, self.evidence, self.gate):
             part.grow(lanes)
         self._blind = np.append(self._blind, np.zeros(more, bool))
         pad = ((0, more), (0, 0))
@@ -105,35 +100,16 @@ class DropLanes:
 
     def warm(self) -> NDArray[np.bool_]:
         """Which lanes have seen enough, and have enough traffic, to be judged."""
-        seen = self.baseline.total.sum(axis=1) / np.maximum(self.baseline.seen.sum(axis=1), 1e-9)
-        busy = 2.0 * seen * np.exp(self.baseline.log_level) >= self.settings.least_hourly
-        warm: NDArray[np.bool_] = busy & (self.baseline.hours >= self.settings.warm_hours)
+        known = self.usual.learned()
+        busy = 2.0 * known.hourly >= self.settings.least_hourly
+        warm: NDArray[np.bool_] = busy & (known.hours >= self.settings.warm_hours)
         return warm
-
-    def phi(self) -> NDArray[np.float64]:
-        """Variance of a count over its mean, shape (lanes,)."""
-        return self.spread.phi(self.settings.bursts)
 
     def enter(self, hour: int) -> None:
         """Close the hour before if ``hour`` is a new one; ``advance`` does so by itself."""
         if self.hour is not None and hour != self.hour:
             self.fold()
         self.hour = hour
-
-    def usual(self, minute: int, count: int) -> NDArray[np.float64]:
-        """Usual counts of ``count`` minutes of one hour, without the common factor."""
-        return self._known(minute // 60)[2][:, minute % 60 : minute % 60 + count]
-
-    def _usual_of(self, hour: int) -> Usual:
-        return self._known(hour)[1]
-
-    def _known(self, hour: int) -> tuple[int, Usual, NDArray[np.float64]]:
-        """What is usual in an hour, and its minutes in their pattern, worked out once."""
-        if self._usual is None or self._usual[0] != hour:
-            phi, level = self.phi(), self.spread.level()
-            usual = self.baseline.usual(hour, phi, level)
-            self._usual = hour, usual, self.pattern.bend(hour, usual.minutes, phi, level)
-        return self._usual
 
     def advance(
         self,
@@ -154,22 +130,22 @@ class DropLanes:
             completeness: share of the records that can have arrived, shape (lanes, minutes).
             threshold: alarm level of the score: one for all, or shape (lanes,).
         """
-        hour = minute // 60
-        self.enter(hour)
+        self.enter(minute // 60)
+        ahead, begin = self.usual.ahead(minute // 60), minute % 60
         told = self._judge(
             minute,
             Stretch(
-                usual=self.usual(minute, counts.shape[1]) * completeness,
+                usual=ahead.minutes[:, begin : begin + counts.shape[1]] * completeness,
                 counts=counts,
                 others=others,
                 others_usual=others_usual,
                 judged=self.warm()[:, None] & (completeness >= self.settings.least_completeness),
-                phi=self.phi(),
-                spread=self.spread.level() + self._unsure(hour, 1.0),
-                slope=self._usual_of(hour).slope,
-                wander=self.spread.wander() + self._unsure(hour, 1.0 / 45.0),
+                phi=self.usual.learned().phi,
+                spread=ahead.spread,
+                slope=ahead.usual.slope,
+                wander=ahead.wander,
             ),
-            np.broadcast_to(threshold, self.lanes) - self.settings.credit,
+            np.full(self.lanes, threshold) - self.settings.credit,
         )
         self._blind |= (completeness < 0.5).any(axis=1)
         self._counts.append(counts)
@@ -178,41 +154,17 @@ class DropLanes:
         return told.changes
 
     def _judge(self, minute: int, hour: Stretch, levels: NDArray[np.float64]) -> Judged:
-        """Hold the counts against their laws.
-
-        All lanes take their minutes at once; one whose flag turns is taken back, goes as far
-        as the turn, and on from there as what it is then.
-        """
-        lanes, minutes = hour.counts.shape
-        judged = Judged.empty(lanes, len(self.settings.remains), minutes)
+        """Hold the counts against their laws."""
         before = self.evidence.r.copy(), self.evidence.cusum.copy()
-        pending = [(np.arange(lanes), 0, minutes)]
-        while pending:
-            some, start, end = pending.pop()
-            part = hour.pick(some, slice(start, end))
-            evidence, level = self.evidence.take(some), self.level.take(some)
-            level.sync(evidence, part.spread)
-            told = level.follow(part, np.array(self.settings.remains), evidence.r)
-            expected = part.usual * told.common
-            sums = np.stack([part.counts, expected, expected])
-            found = evidence.advance(
-                Minutes(minute + start, told.llr, sums, part.judged), levels[some]
-            )
-            turns = np.full(len(some), end)
-            for change in reversed(found):
-                turns[change.lane] = change.minute - minute + 1
-            done = np.flatnonzero(turns == end)
-            self.evidence.put(some[done], evidence.take(done))
-            self.level.put(some[done], level.take(done))
-            judged.take(some[done], slice(start, end), told.pick(done), expected[done])
-            mine = [replace(c, lane=int(some[c.lane])) for c in found if turns[c.lane] == end]
-            judged.changes += mine
-            self.gate.watch(self.evidence, [c.lane for c in mine], _SUSPICIOUS)
-            for turn in np.unique(turns[turns < end]).tolist():
-                again = some[turns == turn]
-                pending += [(again, turn, end), (again, start, turn)]
-        judged.changes.sort(key=lambda change: change.minute)
-        sums = np.stack([hour.counts, judged.expected, judged.expected])
+        evidence, level = self.evidence.copy(), self.level.copy()
+        told, sums, found = self._follow(minute, hour, evidence, level, levels)
+        if found:
+            judged = self._by_turns(minute, hour, levels)
+            sums = _sums(hour.counts, judged.expected)
+        else:
+            self.evidence, self.level = evidence, level
+            self.gate.watch(evidence, [], _SUSPICIOUS)
+            judged = Judged.calm(told, sums[1])
         self.last = Judgement(minute, judged.law, sums, hour.judged, levels, *before)
         # While the siblings sleep, all who are awake share a level that nobody knows: what
         # their lanes say does not add up.
@@ -220,17 +172,53 @@ class DropLanes:
         self.gain = Minutes(minute, judged.llr, sums, tells).gain()
         return judged
 
-    def _unsure(self, hour: int, share: float) -> NDArray[np.float64]:
-        """Relative variance by which the expectation may be off; ``share`` of it a minute.
+    def _follow(
+        self,
+        minute: int,
+        part: Stretch,
+        evidence: Evidence,
+        level: LevelFilter,
+        levels: NDArray[np.float64],
+    ) -> tuple[Told, NDArray[np.float64], list[Change]]:
+        """Take minutes into the given state, as if no flag turned in them before the last.
 
-        An hour's error is made up for by the next hour's, a new kind of day's over the day.
+        Returns:
+            What the counts say, the sums as in :class:`Judgement`, and which flags turn.
         """
-        usual, settings = self._usual_of(hour), self.settings
-        days = 1.0 if share == 1.0 else share / 8.0
-        unsure: NDArray[np.float64] = (
-            usual.unsure * share + np.square(settings.novelty) * usual.novel * days
-        )
-        return unsure
+        level.sync(evidence, part.spread)
+        told = level.follow(part, self._remains, evidence.r)
+        sums = _sums(part.counts, part.usual * told.common)
+        return told, sums, evidence.advance(Minutes(minute, told.llr, sums, part.judged), levels)
+
+    def _by_turns(self, minute: int, hour: Stretch, levels: NDArray[np.float64]) -> Judged:
+        """The same where flags turn.
+
+        All lanes take their minutes at once; one whose flag turns is taken back, goes as far
+        as the turn, and on from there as what it is then.
+        """
+        lanes, minutes = hour.counts.shape
+        judged = Judged.empty(lanes, len(self.settings.remains), minutes)
+        pending = [(np.arange(lanes), 0, minutes)]
+        while pending:
+            some, start, end = pending.pop()
+            part = hour.pick(some, slice(start, end))
+            evidence, level = self.evidence.take(some), self.level.take(some)
+            told, sums, found = self._follow(minute + start, part, evidence, level, levels[some])
+            turns = np.full(len(some), end)
+            for change in reversed(found):
+                turns[change.lane] = change.minute - minute + 1
+            done = np.flatnonzero(turns == end)
+            self.evidence.put(some[done], evidence.take(done))
+            self.level.put(some[done], level.take(done))
+            judged.take(some[done], slice(start, end), told.pick(done), sums[1, done])
+            mine = [replace(c, lane=int(some[c.lane])) for c in found if turns[c.lane] == end]
+            judged.changes += mine
+            self.gate.watch(self.evidence, [c.lane for c in mine], _SUSPICIOUS)
+            for turn in np.unique(turns[turns < end]).tolist():
+                again = some[turns == turn]
+                pending += [(again, turn, end), (again, start, turn)]
+        judged.changes.sort(key=lambda change: change.minute)
+        return judged
 
     def expected(self) -> NDArray[np.float64]:
         """Expected counts of the hour so far, what the siblings tell included."""
@@ -249,25 +237,17 @@ class DropLanes:
             self.settings.doubt_hours,
             self.settings.freeze_hours,
         )
-        usual, seen = self._usual_of(self.hour), ~self._blind
-        learns &= seen
-        self.baseline.learn(self.hour, counts, expected, usual.hourly, common, learns)
-        settled = learns & self.baseline.settled()
-        self.spread.learn(counts, expected, settled.astype(float), self.settings.bursts)
-        if counts.shape[1] == usual.minutes.shape[1]:
-            # What falls by the clock is back within the hour, an outage is not.
-            back = seen & ~self.evidence.is_open
-            self.pattern.learn(self.hour, counts, usual.minutes, back)
-        self._usual = None
+        seen = ~self._blind
+        # What falls by the clock is back within the hour, an outage is not.
+        back = seen & ~self.evidence.is_open
+        self.usual.learn(self.hour, counts, expected, common, learns & seen, back)
         self._counts, self._expected, self._common = [], [], []
         self._blind = np.zeros(self.lanes, bool)
 
     def snapshot(self) -> dict[str, Any]:
         """The whole state as plain JSON values."""
         return {
-            "baseline": self.baseline.snapshot(),
-            "pattern": self.pattern.snapshot(),
-            "spread": self.spread.snapshot(),
+            **self.usual.snapshot(),
             "level": self.level.snapshot(),
             "evidence": self.evidence.snapshot(),
             "gate": self.gate.snapshot(),
@@ -285,10 +265,7 @@ class DropLanes:
         Raises:
             KeyError, ValueError: the snapshot is of another shape.
         """
-        self._usual = None
-        self.baseline.restore(state["baseline"])
-        self.pattern.restore(state["pattern"])
-        self.spread.restore(state["spread"])
+        self.usual.restore(state)
         self.level.restore(state["level"])
         self.evidence.restore(state["evidence"])
         self.gate.restore(state["gate"])
@@ -298,3 +275,8 @@ class DropLanes:
             parts = [np.array(a, float).reshape(self.lanes, -1) for a in state[name]]
             setattr(self, f"_{name}", parts)
         self._blind = np.array(state["blind"], bool)
+
+
+def _sums(counts: NDArray[np.float64], expected: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Observed, expected and trials, shape (3, lanes, minutes)."""
+    return np.array([counts, expected, expected])

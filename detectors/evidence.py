@@ -129,7 +129,7 @@ class Evidence(LaneArrays):
 
         ``threshold`` is one alarm level of the score, or one a lane.
         """
-        levels = np.exp(np.broadcast_to(threshold, self.is_open.shape))
+        levels = np.exp(np.full(self.is_open.shape, threshold))
         self.peak = self.r.mean(axis=1)
         begin = np.zeros(len(levels), np.int64)
         end = np.where(self.is_open, 0, minutes.judged.shape[1])

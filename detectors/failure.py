@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from detectors.evidence import Change, Evidence, Minutes
+from detectors.frozen import Frozen
 from detectors.gate import LearningGate
 from detectors.law import Judgement, Law
 from detectors.rate import RateBaseline
@@ -45,6 +46,15 @@ class FailureSettings:
     credit: float = 1.2
 
 
+@dataclass(frozen=True, slots=True)
+class _Ahead(Frozen):
+    """What one hour is held against, the same for all its minutes; rates of shape (lanes,)."""
+
+    hour: int
+    mean: NDArray[np.float64]
+    law: Law
+
+
 class FailureLanes:
     """Many lanes at once; each hour's minutes may come together or one by one."""
 
@@ -58,6 +68,9 @@ class FailureLanes:
         self.gain = np.zeros((0, len(settings.odds)))
         self._users: list[NDArray[np.float64]] = []
         self._failing: list[NDArray[np.float64]] = []
+        self._odds = np.array(settings.odds)
+        self._warm: NDArray[np.bool_] | None = None
+        self._ahead: _Ahead | None = None
 
     @property
     def lanes(self) -> int:
@@ -67,6 +80,9 @@ class FailureLanes:
     def grow(self, lanes: int) -> None:
         """Add cold lanes until there are ``lanes``."""
         more = max(lanes - self.lanes, 0)
+        if not more:
+            return
+        self._warm = self._ahead = None
         self.baseline.grow(lanes)
         self.evidence.grow(lanes)
         self.gate.grow(lanes)
@@ -74,24 +90,43 @@ class FailureLanes:
         self._users = [np.pad(a, pad) for a in self._users]
         self._failing = [np.pad(a, pad) for a in self._failing]
 
+    def begin(self, lane: int, eligible: float, hours: float) -> None:
+        """Let a lane begin as one that has met so many eligible users, and none who failed."""
+        self.baseline.eligible[lane], self.baseline.hours[lane] = eligible, hours
+        self._warm = self._ahead = None
+
     def warm(self) -> NDArray[np.bool_]:
         """Which lanes have seen enough to be judged."""
-        warm: NDArray[np.bool_] = (self.baseline.eligible >= self.settings.warm_users) & (
-            self.baseline.hours >= self.settings.warm_hours
-        )
-        return warm
+        if self._warm is None:
+            self._warm = (self.baseline.eligible >= self.settings.warm_users) & (
+                self.baseline.hours >= self.settings.warm_hours
+            )
+        return self._warm
 
     def rate(self, hour: int) -> NDArray[np.float64]:
         """Usual rate of each lane in the hour with number ``hour``."""
-        return self.baseline.mean(hour, self.settings.prior, self.settings.prior_failures)
+        return self._of(hour).mean
 
     def law(self, hour: int) -> Law:
         """What the hour with number ``hour`` is held against, the same for all its minutes."""
-        s = self.settings
-        p0 = self.baseline.null(hour, s.prior, s.prior_failures, s.floor)[:, None]
-        raised = (p0 / (1.0 - p0)) * np.array(s.odds)
-        p1 = raised / (1.0 + raised)
-        return Law(LawName.BETA_BINOMIAL, p0, p1[:, :, None], self.baseline.rho())
+        return self._of(hour).law
+
+    def _of(self, hour: int) -> _Ahead:
+        if self._ahead is None or self._ahead.hour != hour:
+            s = self.settings
+            mean = self.baseline.mean(hour, s.prior, s.prior_failures)
+            p0 = self.baseline.null(hour, mean, s.prior_failures, s.floor)[:, None]
+            raised = (p0 / (1.0 - p0)) * self._odds
+            p1 = raised / (1.0 + raised)
+            law = Law(LawName.BETA_BINOMIAL, p0, p1[:, :, None], self.baseline.rho())
+            self._ahead = _Ahead(hour, mean, law)
+        return self._ahead
+
+    def enter(self, hour: int) -> None:
+        """Close the hour before if ``hour`` is a new one; ``advance`` does so by itself."""
+        if self.hour is not None and hour != self.hour:
+            self.fold()
+        self.hour = hour
 
     def ratios(
         self, law: Law, users: NDArray[np.float64], failing: NDArray[np.float64]
@@ -119,16 +154,13 @@ class FailureLanes:
             threshold: alarm level of the score, before credit: one for all, or shape (lanes,).
         """
         hour = minute // 60
-        if self.hour is not None and hour != self.hour:
-            self.fold()
-        self.hour = hour
+        self.enter(hour)
         users = np.where(judged, users, 0.0)
         failing = np.minimum(np.where(judged, failing, 0.0), users)
         law = self.law(hour)
         llr = self.ratios(law, users, failing)
-        p0 = self.rate(hour)
         seen = judged & self.warm()[:, None]
-        sums = np.stack([failing, users * p0[:, None], users])
+        sums = np.array([failing, users * self.rate(hour)[:, None], users])
         level = threshold - self.settings.credit
         before = self.evidence.r.copy(), self.evidence.cusum.copy()
         self.last = Judgement(minute, law, sums, seen, level, *before)
@@ -148,6 +180,7 @@ class FailureLanes:
         failing = np.concatenate(self._failing, axis=1)
         learns = self.gate.close_hour(np.zeros(self.lanes, bool), 0.0, self.settings.freeze_hours)
         self.baseline.learn(self.hour, users, failing, self.rate(self.hour), learns)
+        self._warm = self._ahead = None
         self._users, self._failing = [], []
 
     def snapshot(self) -> dict[str, Any]:
@@ -167,6 +200,7 @@ class FailureLanes:
         Raises:
             KeyError, ValueError: the snapshot is of another shape.
         """
+        self._warm = self._ahead = None
         self.baseline.restore(state["baseline"])
         self.evidence.restore(state["evidence"])
         self.gate.restore(state["gate"])

@@ -25,11 +25,13 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import numpy as np
 from river.base import AnomalyDetector
 
+from detectors.frozen import Frozen
 from pipeline.model.errors import StateError
 
 if TYPE_CHECKING:
@@ -56,7 +58,7 @@ _MOST: Final = 50.0  # nats a lane can hold; a product of ten is still a double
 
 
 @dataclass(frozen=True, slots=True)
-class Membership:
+class Membership(Frozen):
     """Which lanes make up which unit, and which units a product line.
 
     Attributes:
@@ -124,11 +126,10 @@ class JointLanes:
                 added at the end.
         """
         for name, gain in gains.items():
-            rank = np.linspace(0, gain.shape[1] - 1, SEVERITIES).round().astype(int)
             old = self.gained.get(name, np.zeros((0, 0, SEVERITIES)))[: HOURS - 1]
             since = np.zeros((len(old) + 1, len(gain), SEVERITIES))
             since[1:, : old.shape[1]] = old
-            since += gain[:, rank]
+            since += gain[:, _ranks(gain.shape[1])]
             self.gained[name] = np.minimum(since, _MOST, out=since)
 
     def forget(self, name: str, lane: int) -> None:
@@ -177,6 +178,12 @@ class JointLanes:
             name: np.array(gained, float).reshape(len(gained), -1, SEVERITIES)
             for name, gained in state.items()
         }
+
+
+@cache
+def _ranks(alternatives: int) -> NDArray[np.int64]:
+    """Which alternative stands for each severity."""
+    return np.linspace(0, alternatives - 1, SEVERITIES).round().astype(np.int64)
 
 
 def chance(lines: int) -> float:

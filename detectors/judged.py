@@ -36,6 +36,12 @@ class Judged:
     changes: list[Change]
 
     @classmethod
+    def calm(cls, told: Told, expected: NDArray[np.float64]) -> Judged:
+        """Of all lanes, none of which turned."""
+        law = Law(LawName.NEGATIVE_BINOMIAL, told.null, told.alternatives, told.spread)
+        return cls(law, told.llr, told.common, expected, [])
+
+    @classmethod
     def empty(cls, lanes: int, alternatives: int, minutes: int) -> Judged:
         """Nothing told yet."""
         narrow, wide = (lanes, minutes), (lanes, alternatives, minutes)

@@ -142,12 +142,14 @@ class LevelFilter(LaneArrays):
 
         Lanes met for the first time begin at their usual level.
         """
+        fresh = self.p_level == 0.0
+        turned = fresh | (evidence.is_open != self.held)
+        if not turned.any():
+            return
         opened = np.flatnonzero(evidence.is_open & ~self.held)
         self.level[opened] = self.others[opened, evidence.winner[opened]]
-        fresh = self.p_level == 0.0
         self.level[fresh] = 1.0
         self.common[fresh] = 1.0
-        turned = fresh | (evidence.is_open != self.held)
         self.p_level[turned] = spread[turned]
         self.p_both[turned] = 0.0
         self.others[turned] = self.level[turned, None]

@@ -135,16 +135,16 @@ def sightings(block: WindowBlock, tenant: str) -> Mapping[int, Sighting]:
     client = _codes(table, "client", {str(c): at for c, at in _BANDS_OF.items()}, -1)
     kept &= client >= 0
     hour = table.column("hour").cast("int64").to_numpy()[kept] // _HOUR_US
-    user, client = table.column("user").to_numpy()[kept], client[kept]
+    user, client = table.column("user").to_numpy()[kept], client[kept].astype(np.int64)
     order = np.argsort(hour, kind="stable")
     edges = np.searchsorted(hour[order], np.arange(first, first + len(hours) + 1))
     parts = [order[a:b] for a, b in pairwise(edges.tolist())]
     return {h: (user[rows], client[rows]) for h, rows in zip(hours, parts, strict=True)}
 
 
-def _codes(table: object, name: str, wanted: Mapping[str, int], other: int) -> NDArray[np.int64]:
+def _codes(table: object, name: str, wanted: Mapping[str, int], other: int) -> NDArray[np.int8]:
     """A dictionary column as the numbers ``wanted`` gives its names."""
     column = table.column(name).combine_chunks()  # type: ignore[attr-defined] # pyarrow is untyped
-    number = np.array([wanted.get(v, other) for v in column.dictionary.to_pylist()], np.int64)
-    codes: NDArray[np.int64] = number[column.indices.to_numpy()]
+    number = np.array([wanted.get(v, other) for v in column.dictionary.to_pylist()], np.int8)
+    codes: NDArray[np.int8] = number.take(column.indices.to_numpy())
     return codes

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from detectors.arrays import LaneArrays
+from detectors.arrays import LaneArrays, within
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -71,7 +71,7 @@ class HourPattern(LaneArrays):
         known = self.usual[:, slot] + pseudo
         apart = (self.counted[:, slot] + pseudo) / known - 1.0
         noise = phi[:, None] / known + level[:, None] / _VISITS
-        sure = np.clip(apart**2 / (_BELIEVED * noise) - 1.0, 0.0, 1.0)
+        sure = within(apart**2 / (_BELIEVED * noise) - 1.0, 0.0, 1.0)
         factor = 1.0 + apart * sure
         bent = smooth * np.repeat(factor, _HOUR // _BINS, axis=1)
         whole = smooth.sum(axis=1) / np.maximum(bent.sum(axis=1), 1e-9)

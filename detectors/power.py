@@ -27,7 +27,7 @@ def detectable(bank: TenantBank) -> dict[tuple[Service, Client], float]:
     out: dict[tuple[Service, Client], float] = {}
     lanes = bank.lanes("users")
     usual = _busy(bank)
-    phi, noise = bank.users.phi(), bank.users.spread.level()
+    known = bank.users.usual.learned()
     for at, lane in enumerate(lanes):
         if not bank.users.warm()[at]:
             out.setdefault((lane.cell.service, lane.cell.client), 1.0)
@@ -35,7 +35,7 @@ def detectable(bank: TenantBank) -> dict[tuple[Service, Client], float]:
         null = HOURS * usual[at]
         left = null * (1.0 - _EFFECTS)
         # A level that wanders by itself explains as much of a drop as so many users less.
-        worth = phi[at] + noise[at] * usual[at]
+        worth = known.phi[at] + known.level[at] * usual[at]
         gain = (left * np.log(np.maximum(left, 1e-9) / null) - left + null) / worth
         _lower(out, lane.cell.service, lane.cell.client, gain, level)
     hour = bank.failures.hour or 0
@@ -54,10 +54,10 @@ def detectable(bank: TenantBank) -> dict[tuple[Service, Client], float]:
 
 def _busy(bank: TenantBank) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     """Usual users an hour in the busier quarter of the week, by lane."""
-    baseline = bank.users.baseline
-    week = baseline.total / np.maximum(baseline.seen, 1e-9)
+    season = bank.users.usual.season
+    week = season.total / np.maximum(season.seen, 1e-9)
     busy: np.ndarray[tuple[int], np.dtype[np.float64]] = np.quantile(
-        week * np.exp(baseline.log_level)[:, None], 0.75, axis=1
+        week * np.exp(season.log_level)[:, None], 0.75, axis=1
     )
     return busy
 

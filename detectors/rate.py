@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from detectors.arrays import LaneArrays
+from detectors.arrays import LaneArrays, within
 from pipeline.compiled import compiler
 
 if TYPE_CHECKING:
@@ -100,11 +100,11 @@ class RateBaseline(LaneArrays):
         return cls(one, one.copy(), day, day.copy(), *(one.copy() for _ in range(7)))
 
     def null(
-        self, hour: int, prior: float, prior_failures: float, floor: float
+        self, hour: int, mean: NDArray[np.float64], prior_failures: float, floor: float
     ) -> NDArray[np.float64]:
         """Highest rate of each lane in the hour that still counts as usual.
 
-        Above the mean by what is not known: the level, and a rate and an hour factor that
+        Above the ``mean`` of that hour by what is not known: the level, and a rate and an hour factor that
         were learned from so many failures.
         """
         variance = (
@@ -112,8 +112,8 @@ class RateBaseline(LaneArrays):
             + 1.0 / (self.failing + prior_failures)
             + 1.0 / (self.hour_failing[:, hour % 24] + _HOUR_PSEUDO_FAILURES)
         )
-        highest = self.mean(hour, prior, prior_failures) * (1.0 + _DOUBT_SD * np.sqrt(variance))
-        return np.clip(highest, floor, 0.95)
+        highest = mean * (1.0 + _DOUBT_SD * np.sqrt(variance))
+        return within(highest, floor, 0.95)
 
     def mean(self, hour: int, prior: float, prior_failures: float) -> NDArray[np.float64]:
         """Usual rate of each lane in the hour with number ``hour`` (hours since 1970)."""
@@ -122,12 +122,12 @@ class RateBaseline(LaneArrays):
         factor = (self.hour_failing[:, slot] + _HOUR_PSEUDO_FAILURES) / (
             self.hour_expected[:, slot] + _HOUR_PSEUDO_FAILURES
         )
-        return np.clip(base * factor * (1.0 + self.drift), 0.0, 0.95)
+        return within(base * factor * (1.0 + self.drift), 0.0, 0.95)
 
     def rho(self) -> NDArray[np.float64]:
         """Intra-class correlation of each lane."""
         estimate = (self.excess + _RHO_PRIOR * _RHO_PRIOR_WEIGHT) / (self.scale + _RHO_PRIOR_WEIGHT)
-        return np.clip(estimate, *_RHO_RANGE)
+        return within(estimate, *_RHO_RANGE)
 
     def level_variance(self) -> NDArray[np.float64]:
         """Variance of each lane's level in the coming hour; 1 is its mean in the long run."""
@@ -137,7 +137,7 @@ class RateBaseline(LaneArrays):
         estimate = (self.level_excess + _LEVEL_VARIANCE_PRIOR * _LEVEL_VARIANCE_WEIGHT) / (
             self.level_scale + _LEVEL_VARIANCE_WEIGHT
         )
-        return np.clip(estimate, *_LEVEL_VARIANCE_RANGE)
+        return within(estimate, *_LEVEL_VARIANCE_RANGE)
 
     def learn(
         self,

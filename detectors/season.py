@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from detectors.arrays import LaneArrays
+from detectors.arrays import LaneArrays, within
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -125,6 +125,11 @@ class SeasonBaseline(LaneArrays):
         met = np.maximum(weight.sum(axis=2), 1e-9)
         return (weight * mean[:, :, :, 2]).sum(axis=2) / met, met[:, 1]
 
+    def hourly(self) -> NDArray[np.float64]:
+        """Mean usual count of an hour over the week, shape (lanes,)."""
+        mean: NDArray[np.float64] = self.total.sum(axis=1) / np.maximum(self.seen.sum(axis=1), 1e-9)
+        return mean * np.exp(self.log_level)
+
     def follows(self) -> NDArray[np.bool_]:
         """Which lanes follow people's day: quiet hours hold less than half of busy ones.
 
@@ -179,4 +184,4 @@ class SeasonBaseline(LaneArrays):
         # An hour weighs by what it tells: 20 expected users count half.
         weight = take * mean / (mean + 20.0) / _LEVEL_HALF_LIFE
         ratio = np.log((total + 5.0) / (mean + 5.0))
-        self.log_level = np.clip(self.log_level + weight * np.clip(ratio, -0.5, 0.5), -3.0, 3.0)
+        self.log_level = within(self.log_level + weight * within(ratio, -0.5, 0.5), -3.0, 3.0)

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from detectors.arrays import LaneArrays
+from detectors.arrays import LaneArrays, within
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -68,7 +68,7 @@ class Spread(LaneArrays):
             self.minute_mean + _PHI_PRIOR_WEIGHT
         )
         hours = (self.burst_excess + bursts * _PRIOR_HOURS) / (self.burst_mean + _PRIOR_HOURS)
-        phi: NDArray[np.float64] = np.clip(np.maximum(minutes, hours), *_PHI_RANGE)
+        phi: NDArray[np.float64] = within(np.maximum(minutes, hours), *_PHI_RANGE)
         return phi
 
     def wander(self) -> NDArray[np.float64]:
@@ -76,14 +76,14 @@ class Spread(LaneArrays):
         estimate = (self.half_excess / _HALVES + _WANDER_PRIOR * _PRIOR_HOURS) / (
             self.half_hours + _PRIOR_HOURS
         )
-        return np.clip(estimate, _WANDER_PRIOR / 20.0, _WANDER_PRIOR * 20.0)
+        return within(estimate, _WANDER_PRIOR / 20.0, _WANDER_PRIOR * 20.0)
 
     def level(self) -> NDArray[np.float64]:
         """Relative variance of the level at rest."""
         estimate = (self.hour_excess + _LEVEL_PRIOR * _PRIOR_HOURS) / (
             self.hour_hours + _PRIOR_HOURS
         )
-        return np.clip(estimate, 0.02**2, 0.5**2)
+        return within(estimate, 0.02**2, 0.5**2)
 
     def learn(
         self,

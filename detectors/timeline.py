@@ -65,7 +65,8 @@ class Timeline:
     ) -> None:
         """Add the hour that ``drop`` was told last: users or accesses against the expectation."""
         mean = drop.expected()
-        spread = _BAND * np.sqrt(drop.phi() * mean + drop.spread.level() * mean**2)
+        known = drop.usual.learned()
+        spread = _BAND * np.sqrt(known.phi * mean + known.level * mean**2)
         warm = drop.warm()
         mean = np.where(warm, mean, np.nan)
         self._add(lanes, minute, counts.sum(axis=1), mean, spread, completeness.mean(axis=1))
@@ -80,7 +81,7 @@ class Timeline:
         completeness: NDArray[np.float64],
     ) -> None:
         shown = [i for i, lane in enumerate(lanes) if lane.family in _SHOWN]
-        numbers = np.stack([observed, mean, mean - spread, mean + spread, completeness], axis=1)
+        numbers = np.array([observed, mean, mean - spread, mean + spread, completeness]).T
         self._hours.append(_Hour(minute, [lanes[i] for i in shown], numbers[shown]))
 
     def take(self) -> pa.Table:

@@ -53,6 +53,7 @@ class Together:
         self._units: dict[tuple[str, bool], int] = {}
         self._lines: dict[tuple[str, bool], int] = {}
         self._line: list[int] = []
+        self._members: tuple[bytes, Membership] | None = None
 
     def advance(
         self,
@@ -118,9 +119,17 @@ class Together:
         """Units by client and kind of sign; the lanes of a group share its say in the unit."""
         for name in parts:
             known = self._unit.setdefault(name, [])
-            known.extend(self._unit_of(lane) for lane in lanes[name][len(known) :])
+            if len(known) < len(lanes[name]):
+                known.extend(self._unit_of(lane) for lane in lanes[name][len(known) :])
+                self._members = None
+        warm = np.concatenate([part.warm() for part in parts.values()])
+        # Lanes come in the first days and warm up together: most hours are like the last.
+        if self._members is None or self._members[0] != warm.tobytes():
+            self._members = warm.tobytes(), self._membership(parts, warm.astype(float))
+        return self._members[1]
+
+    def _membership(self, parts: Mapping[str, Part], judged: NDArray[np.float64]) -> Membership:
         unit = np.array([at for name in parts for at in self._unit[name]], np.int64)
-        judged = np.concatenate([part.warm() for part in parts.values()]).astype(float)
         group = np.repeat(np.arange(len(parts)), [len(self._unit[name]) for name in parts])
         alike = np.zeros((len(parts), len(self._line)))
         np.add.at(alike, (group, unit), judged)

@@ -137,8 +137,8 @@ class DropWatch(_Lanes):
             counts = self.accesses[:, hour * 60 : hour * 60 + 60]
             others, others_usual = np.zeros(counts.shape), np.zeros(counts.shape)
             if groups:
-                usual = part.usual(first, 60)
-                follows = part.baseline.follows()
+                usual = part.usual.ahead(first // 60).minutes
+                follows = part.usual.learned().follows
                 judged = np.broadcast_to((part.warm() & follows)[:, None], counts.shape)
                 flagged = part.evidence.is_open
                 for factor, lanes in zip(factors, groups, strict=True):

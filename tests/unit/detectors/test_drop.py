@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
+
 import numpy as np
 import pytest
 
@@ -79,8 +81,9 @@ def test_a_lane_of_many_is_the_class_minute_by_minute_through_alarm_and_recovery
         assert [(c.opened, c.onset, c.minute, c.end) for c in mine] == [
             (c.opened, c.onset, c.minute, c.end) for c in changes
         ]
-        for part in ("evidence", "level", "spread", "baseline"):
-            left, right = getattr(one.lanes, part), getattr(many, part).take(np.array([lane]))
+        for part in ("evidence", "level", "usual.spread", "usual.season"):
+            left, right = (attrgetter(part)(lanes) for lanes in (one.lanes, many))
+            right = right.take(np.array([lane]))
             for name in ("r", "cusum", "others", "p_level", "minute_excess", "total"):
                 if hasattr(left, name):
                     told = getattr(left, name), getattr(right, name)
@@ -126,7 +129,7 @@ def test_siblings_tell_a_holiday_from_an_outage(seed):
     found = []
     for start in range(0, counts.shape[1], 60):
         now = counts[:, start : start + 60]
-        usual = lanes.usual(MINUTE + start, 60)
+        usual = lanes.usual.ahead((MINUTE + start) // 60).minutes
         judged = np.broadcast_to(lanes.warm()[:, None], now.shape)
         told = siblings.advance(now, usual, judged, lanes.evidence.is_open)
         found += lanes.advance(MINUTE + start, now, *told, np.ones(now.shape), 12.0)
