@@ -174,9 +174,7 @@ class TenantBank:
         flagged = self.users.evidence.is_open
         # The last row is of nobody, for lanes without a lane of users.
         others = np.zeros((2, len(counts) + 1, MINUTES))
-        others[:, :-1] = self.siblings.advance(
-            counts, usual, judged, flagged, self.roster.kin("users")
-        )
+        others[:, :-1] = self.siblings.advance(counts, usual, judged, flagged, hour.kin("users"))
         # Programs read mailboxes in batches: that their accesses fall says nothing, that
         # they stay away is told by the lanes of users.
         people = np.append(follows[:, 0], True)
@@ -185,8 +183,7 @@ class TenantBank:
             ("volume", self.volume, hour.counts("volume", "weight")),
         ):
             complete = hour.completeness(name)
-            index = self.roster["users"].index
-            at = [index.get(lane.cell, -1) for lane in self.lanes(name)]
+            at = hour.users(name)
             mine = others[:, at]
             mine *= part.usual.learned().follows[:, None]
             tells = people[at][:, None] if name == "volume" else True

@@ -9,15 +9,22 @@ traffic does not pull the sums down with it.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+
+from pipeline.compiled import compiler
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
+
+    _Floats = NDArray[np.float64]
+    _Bools = NDArray[np.bool_]
 
 # Ranks are read off the last hour, anew every quarter of an hour.
 _RANKED: Final = 60
@@ -28,14 +35,67 @@ _SPREAD: Final = 0.1
 _FAR: Final = 3.0
 # Flagged lanes are no reference, unless less than this share of the traffic is left.
 _LEFT: Final = 0.4
+_NOTHING: Final = 1e-9
+
+_compiled: Final = compiler([Path(__file__)])
+
+
+@_compiled
+def _most(usual: _Floats, sibling: _Bools) -> float:
+    """The most that a sibling may weigh: one large one speaks for no more than all others."""
+    largest, second, whole = 0.0, 0.0, 0.0
+    for other in range(len(usual)):
+        if sibling[other]:
+            whole += usual[other]
+            second = max(second, min(largest, usual[other]))
+            largest = max(largest, usual[other])
+    rest = whole - largest
+    return max(rest / 2.0, second) if rest > 0.0 else largest
+
+
+@_compiled
+def _centre(order: NDArray[np.int64], ratio: _Floats, weight: _Floats) -> float:
+    """The ratio below which lies the central share of the weight; ``order`` sorts ratios."""
+    enough, upper = _CENTRE * weight.sum(), 0.0
+    for other in order:
+        upper += weight[other]
+        if upper >= enough:
+            break
+    centre: float = ratio[other]
+    return centre
+
+
+@_compiled
+def _central(seen: _Floats, mean: _Floats, kin: NDArray[np.int64]) -> _Floats:
+    """Weight of the lane of the column as a sibling of the lane of the row, 0..1.
+
+    ``seen`` and ``mean`` have shape (quarters, lanes); returns (quarters, lanes, lanes).
+    """
+    quarters, lanes = mean.shape
+    central = np.zeros((quarters, lanes, lanes))
+    for quarter in range(quarters):
+        usual = mean[quarter]
+        ratio = (seen[quarter] + 1.0) / (usual + 1.0)
+        order = np.argsort(ratio, kind="mergesort")
+        for lane in range(lanes):
+            sibling = kin != kin[lane]
+            weight = np.minimum(usual, _most(usual, sibling)) * sibling
+            centre = _centre(order, ratio, weight)
+            for other in range(lanes):
+                if weight[other] <= 0.0:
+                    continue
+                noise = _PHI / max(usual[other] * centre, _NOTHING) + _SPREAD**2
+                if abs(math.log(ratio[other] / centre)) < _FAR * math.sqrt(noise):
+                    central[quarter, lane, other] = weight[other] / usual[other]
+    return central
 
 
 @dataclass(slots=True)
 class Siblings:
     """Counts and expectations of the last hour by lane, shape (lanes, 60)."""
 
-    counts: NDArray[np.float64]
-    usual: NDArray[np.float64]
+    counts: _Floats
+    usual: _Floats
 
     @classmethod
     def empty(cls) -> Siblings:
@@ -50,12 +110,12 @@ class Siblings:
 
     def advance(
         self,
-        counts: NDArray[np.float64],
-        usual: NDArray[np.float64],
-        judged: NDArray[np.bool_],
-        flagged: NDArray[np.bool_],
+        counts: _Floats,
+        usual: _Floats,
+        judged: _Bools,
+        flagged: _Bools,
         kin: NDArray[np.int64] | None = None,
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    ) -> tuple[_Floats, _Floats]:
         """Sums over the central siblings of each lane, observed and usual.
 
         Args:
@@ -90,43 +150,14 @@ class Siblings:
         self.usual = np.array(state["usual"], float).reshape(-1, _RANKED)
 
 
-def _last_hour(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def _last_hour(values: _Floats) -> _Floats:
     """Sums over the hour before each quarter of the second hour; shape (quarters, lanes)."""
     spans = range(0, _RANKED, _STEP)
     return np.array([values[:, at : at + _RANKED].sum(axis=1) for at in spans])
 
 
-def _over(central: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
+def _over(central: _Floats, values: _Floats) -> _Floats:
     """Weighted sums over the siblings of each lane; shape (lanes, 60) as ``values``."""
     quarters = values.reshape(len(values), -1, _STEP).transpose(1, 0, 2)
-    out: NDArray[np.float64] = np.matmul(central, quarters).transpose(1, 0, 2)
+    out: _Floats = np.matmul(central, quarters).transpose(1, 0, 2)
     return out.reshape(values.shape)
-
-
-def _central(
-    seen: NDArray[np.float64], mean: NDArray[np.float64], kin: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """Weight of the lane of the column as a sibling of the lane of the row, 0..1.
-
-    ``seen`` and ``mean`` have shape (quarters, lanes); returns (quarters, lanes, lanes).
-    """
-    lanes = len(kin)
-    ratio = (seen + 1.0) / (mean + 1.0)
-    order = np.argsort(ratio, axis=1, kind="stable")
-    ratio, mean = np.take_along_axis(ratio, order, 1), np.take_along_axis(mean, order, 1)
-    # Axes from here on: quarters, the lane told, its siblings by rank.
-    ranked = np.where(kin[:, None] == kin[order][:, None, :], 0.0, mean[:, None, :])
-    largest = ranked.max(axis=2, keepdims=True)
-    second = np.partition(ranked, -2, axis=2)[:, :, -2:-1] if lanes > 1 else largest
-    rest = ranked.sum(axis=2, keepdims=True) - largest
-    most = np.where(rest > 0.0, np.maximum(rest / 2.0, second), largest)
-    weight = np.minimum(ranked, most)
-    upper = np.cumsum(weight, axis=2)
-    at = np.argmax(upper >= _CENTRE * upper[:, :, -1:], axis=2)
-    centre = np.take_along_axis(ratio, at, 1)[:, :, None]
-    noise = np.sqrt(_PHI / np.maximum(mean[:, None, :] * centre, 1e-9) + _SPREAD**2)
-    inside = np.abs(np.log(ratio[:, None, :] / centre)) < _FAR * noise
-    central = np.zeros(inside.shape)
-    said = np.where(inside, weight / np.maximum(ranked, 1e-9), 0.0)
-    np.put_along_axis(central, order[:, None, :], said, 2)
-    return central

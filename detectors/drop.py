@@ -140,7 +140,7 @@ class DropLanes:
                 others=others,
                 others_usual=others_usual,
                 judged=self.warm()[:, None] & (completeness >= self.settings.least_completeness),
-                phi=self.usual.learned().phi,
+                phi=self.usual.learned().spread.phi,
                 spread=ahead.spread,
                 slope=ahead.usual.slope,
                 wander=ahead.wander,

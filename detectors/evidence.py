@@ -71,7 +71,8 @@ class Minutes:
 
     def gain(self) -> NDArray[np.float64]:
         """Log-likelihood ratio of all minutes that count, shape (lanes, alternatives)."""
-        gain: NDArray[np.float64] = np.where(self.judged[:, None, :], self.llr, 0.0).sum(axis=2)
+        told = self.judged[:, :, None].astype(float)
+        gain: NDArray[np.float64] = np.matmul(self.llr, told)[:, :, 0]
         return gain
 
 
@@ -130,7 +131,7 @@ class Evidence(LaneArrays):
         ``threshold`` is one alarm level of the score, or one a lane.
         """
         levels = np.exp(np.full(self.is_open.shape, threshold))
-        self.peak = self.r.mean(axis=1)
+        self.peak = self.r.sum(axis=1) / self.r.shape[1]
         begin = np.zeros(len(levels), np.int64)
         end = np.where(self.is_open, 0, minutes.judged.shape[1])
         alarm = self._walk(minutes, begin, end, levels)

@@ -114,12 +114,12 @@ class FailureLanes:
     def _of(self, hour: int) -> _Ahead:
         if self._ahead is None or self._ahead.hour != hour:
             s = self.settings
-            mean = self.baseline.mean(hour, s.prior, s.prior_failures)
-            p0 = self.baseline.null(hour, mean, s.prior_failures, s.floor)[:, None]
+            usual = self.baseline.expect(hour, s.prior, s.prior_failures, s.floor)
+            p0 = usual.null[:, None]
             raised = (p0 / (1.0 - p0)) * self._odds
             p1 = raised / (1.0 + raised)
-            law = Law(LawName.BETA_BINOMIAL, p0, p1[:, :, None], self.baseline.rho())
-            self._ahead = _Ahead(hour, mean, law)
+            law = Law(LawName.BETA_BINOMIAL, p0, p1[:, :, None], usual.rho)
+            self._ahead = _Ahead(hour, usual.mean, law)
         return self._ahead
 
     def enter(self, hour: int) -> None:

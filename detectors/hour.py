@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pipeline.model.vocabulary import Client
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from detectors.flags import Lane
     from detectors.roster import Roster
+    from pipeline.model.vocabulary import OutcomeFamily
     from pipeline.model.window import Cell, WindowBlock
 
 MINUTES = 60
@@ -21,11 +24,21 @@ MINUTES = 60
 
 @dataclass(frozen=True, slots=True)
 class _Places:
-    """Where a group's lanes stand: row of the block, and which lanes share what."""
+    """Where a group's lanes stand.
+
+    Attributes:
+        rows: of the block, shape (lanes,).
+        by_family: which lanes watch each family.
+        feed: number of each lane's source among all of the block, shape (lanes,).
+        users: each lane's place among the lanes of users, -1 for none, shape (lanes,).
+        kin: a number for each lane, the same for all of one client, shape (lanes,).
+    """
 
     rows: NDArray[np.int64]
-    by_family: dict[Hashable, NDArray[np.int64]]
-    by_feed: dict[Hashable, NDArray[np.int64]]
+    by_family: dict[OutcomeFamily | None, NDArray[np.int64]]
+    feed: NDArray[np.int64]
+    users: NDArray[np.int64]
+    kin: NDArray[np.int64]
 
 
 class Places:
@@ -34,11 +47,14 @@ class Places:
     Attributes:
         block: the block.
         row_of: rows of the tenant's cells.
+        feeds: a number for each source of the tenant.
         roster: its lanes; more may come while the hours pass.
     """
 
     def __init__(self, block: WindowBlock, row_of: Mapping[Cell, int], roster: Roster) -> None:
         self.block, self.row_of, self.roster = block, row_of, roster
+        feeds = dict.fromkeys((cell.tenant, cell.source) for cell in row_of)
+        self.feeds = {feed: at for at, feed in enumerate(feeds)}
         self._known: dict[str, _Places] = {}
 
     def of(self, group: str) -> _Places:
@@ -46,21 +62,22 @@ class Places:
         lanes = self.roster[group].lanes
         known = self._known.get(group)
         if known is None or len(known.rows) != len(lanes):
-            known = self._known[group] = _Places(
-                np.array([self.row_of[lane.cell] for lane in lanes], np.int64),
-                _alike(lanes, lambda lane: lane.family),
-                _alike(lanes, lambda lane: (lane.cell.tenant, lane.cell.source)),
-            )
+            known = self._known[group] = self._of(lanes)
         return known
 
-
-def _alike(
-    lanes: Sequence[Lane], key: Callable[[Lane], Hashable]
-) -> dict[Hashable, NDArray[np.int64]]:
-    found: dict[Hashable, list[int]] = {}
-    for at, lane in enumerate(lanes):
-        found.setdefault(key(lane), []).append(at)
-    return {k: np.array(v, np.int64) for k, v in found.items()}
+    def _of(self, lanes: Sequence[Lane]) -> _Places:
+        users, client = self.roster["users"].index, {c: at for at, c in enumerate(Client)}
+        families: dict[OutcomeFamily | None, list[int]] = {}
+        for at, lane in enumerate(lanes):
+            families.setdefault(lane.family, []).append(at)
+        cells = [lane.cell for lane in lanes]
+        return _Places(
+            rows=np.array([self.row_of[cell] for cell in cells], np.int64),
+            by_family={family: np.array(of, np.int64) for family, of in families.items()},
+            feed=np.array([self.feeds[cell.tenant, cell.source] for cell in cells], np.int64),
+            users=np.array([users.get(cell, -1) for cell in cells], np.int64),
+            kin=np.array([client[cell.client] for cell in cells], np.int64),
+        )
 
 
 class Hour:
@@ -76,6 +93,16 @@ class Hour:
         self.minute = int(self.block.start.timestamp()) // 60 + number * MINUTES
         self._places = places
         self._span = slice(number * MINUTES, (number + 1) * MINUTES)
+        complete = [self.block.completeness[feed][self._span] for feed in places.feeds]
+        self._complete = np.array(complete, float).reshape(-1, MINUTES)
+
+    def users(self, group: str) -> NDArray[np.int64]:
+        """Place of each lane among the lanes of users, -1 for none, shape (lanes,)."""
+        return self._places.of(group).users
+
+    def kin(self, group: str) -> NDArray[np.int64]:
+        """A number for each lane, the same for all of one client, shape (lanes,)."""
+        return self._places.of(group).kin
 
     def counts(self, group: str, column: str) -> NDArray[np.float64]:
         """A column of the windows for each lane of a group, shape (lanes, 60).
@@ -91,11 +118,7 @@ class Hour:
 
     def completeness(self, group: str) -> NDArray[np.float64]:
         """Share of the records that can have arrived, shape (lanes, 60)."""
-        places = self._places.of(group)
-        out = np.zeros((len(places.rows), MINUTES))
-        for feed, lanes in places.by_feed.items():
-            out[lanes] = self.block.completeness[feed][self._span]  # type: ignore[index] # (tenant, source)
-        return out
+        return self._complete.take(self._places.of(group).feed, axis=0)
 
     def met(self) -> NDArray[np.float64]:
         """Users who newly meet each watched failure code, shape (codes, 60)."""

@@ -65,10 +65,12 @@ class Membership(Frozen):
         weights: shape (lanes, units); the weights of a unit's lanes sum to 1, lanes that
             are not judged have none.
         lines: indices of units, by line.
+        judged: the lanes that have a weight.
     """
 
     weights: NDArray[np.float64]
     lines: tuple[tuple[int, ...], ...]
+    judged: NDArray[np.int64]
 
     @classmethod
     def of(
@@ -88,7 +90,9 @@ class Membership(Frozen):
         lines: dict[int, list[int]] = {}
         for at, number in enumerate(line[live].tolist()):
             lines.setdefault(number, []).append(at)
-        return cls(weights[:, live] / total[live], tuple(map(tuple, lines.values())))
+        weights = weights[:, live] / total[live]
+        judged = np.flatnonzero(weights.any(axis=1))
+        return cls(weights, tuple(map(tuple, lines.values())), judged)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +149,9 @@ class JointLanes:
             none = np.zeros(len(members.weights), dtype=bool)
             return Standing(0.0, none, np.zeros(0), np.zeros((len(none), SEVERITIES)))
         gained = np.concatenate(list(self.gained.values()), axis=1)
-        lanes = np.exp(gained)
-        units = np.matmul(members.weights.T, lanes)
+        # Most lanes of a small tenant are not judged.
+        lanes = np.exp(gained[:, members.judged])
+        units = np.matmul(members.weights[members.judged].T, lanes)
         together = [units[:, [line[0] for line in members.lines if len(line) == 1]]]
         for line in members.lines:
             if len(line) > 1:
@@ -194,16 +199,20 @@ def chance(lines: int) -> float:
 def _carriers(
     lanes: NDArray[np.float64], units: NDArray[np.float64], members: Membership, wrong: float
 ) -> NDArray[np.bool_]:
-    """The lanes that carry the units named by e-BH, or else the strongest unit."""
+    """The lanes that carry the units named by e-BH, or else the strongest unit.
+
+    ``lanes`` are those that are judged; returns shape (all lanes,).
+    """
     order = np.argsort(-units, kind="stable")
     rank = np.arange(1, len(units) + 1)
     enough = np.flatnonzero(units[order] * rank >= len(units) / wrong)
     named = order[: enough[-1] + 1] if len(enough) else order[:1]
-    out = np.zeros(len(lanes), dtype=bool)
+    out = np.zeros(len(members.weights), dtype=bool)
     for unit in named.tolist():
-        mine = members.weights[:, unit] > 0.0
+        mine = members.weights[members.judged, unit] > 0.0
         best = lanes[mine].max()
-        out |= mine & (lanes >= best * _OF_BEST) & ((lanes >= _ALONE) | (lanes == best))
+        strong = (lanes >= best * _OF_BEST) & ((lanes >= _ALONE) | (lanes == best))
+        out[members.judged[mine & strong]] = True
     return out
 
 

@@ -22,68 +22,105 @@ end: a pattern that was refused would be refused for ever, after a clock change 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from detectors.arrays import LaneArrays, within
+from detectors.arrays import LaneArrays
+from pipeline.compiled import compiler
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from detectors.spread import Figures
+
+    _Floats = NDArray[np.float64]
+    _Bools = NDArray[np.bool_]
+
 _DAY: Final = 24
 _BINS: Final = 12
-_HOUR: Final = 60
+_WIDE: Final = 5  # minutes of a bin
 _PSEUDO_USERS: Final = 20.0
 _FADE_A_DAY: Final = 0.8
 _VISITS: Final = 5.0  # 1 / (1 - fade)
 _BELIEVED: Final = 9.0  # three standard deviations, squared
+_NOTHING: Final = 1e-9
+
+_compiled: Final = compiler([Path(__file__)])
+
+
+@_compiled
+def _bend(
+    slot: int,
+    smooth: _Floats,
+    phi: _Floats,
+    level: _Floats,
+    counted: _Floats,
+    usual: _Floats,
+) -> _Floats:
+    """The minutes of all lanes in their pattern, shape (lanes, 60)."""
+    out = np.empty_like(smooth)
+    for lane in range(len(smooth)):
+        pseudo = _PSEUDO_USERS * phi[lane]
+        before, after = 0.0, 0.0
+        for at in range(_BINS):
+            known = usual[lane, slot, at] + pseudo
+            apart = (counted[lane, slot, at] + pseudo) / known - 1.0
+            noise = phi[lane] / known + level[lane] / _VISITS
+            sure = min(max(apart**2 / (_BELIEVED * noise) - 1.0, 0.0), 1.0)
+            for minute in range(at * _WIDE, (at + 1) * _WIDE):
+                out[lane, minute] = smooth[lane, minute] * (1.0 + apart * sure)
+                before += smooth[lane, minute]
+                after += out[lane, minute]
+        out[lane] *= before / max(after, _NOTHING)
+    return out
+
+
+@_compiled
+def _learn(
+    slot: int, counts: _Floats, smooth: _Floats, takes: _Bools, counted: _Floats, usual: _Floats
+) -> None:
+    """Take one hour of all lanes over; ``counted`` and ``usual`` are written."""
+    for lane in range(len(takes)):
+        if not takes[lane]:
+            continue
+        share = counts[lane].sum() / max(smooth[lane].sum(), _NOTHING)
+        for at in range(_BINS):
+            span = slice(at * _WIDE, (at + 1) * _WIDE)
+            came, went = counts[lane, span].sum(), smooth[lane, span].sum() * share
+            counted[lane, slot, at] = counted[lane, slot, at] * _FADE_A_DAY + came
+            usual[lane, slot, at] = usual[lane, slot, at] * _FADE_A_DAY + went
 
 
 @dataclass(slots=True)
 class HourPattern(LaneArrays):
     """Sums behind the factors; arrays of shape (lanes, 24, 12)."""
 
-    counted: NDArray[np.float64]
-    usual: NDArray[np.float64]
+    counted: _Floats
+    usual: _Floats
 
     @classmethod
     def empty(cls) -> HourPattern:
         """No lane yet."""
         return cls(np.zeros((0, _DAY, _BINS)), np.zeros((0, _DAY, _BINS)))
 
-    def bend(
-        self,
-        hour: int,
-        smooth: NDArray[np.float64],
-        phi: NDArray[np.float64],
-        level: NDArray[np.float64],
-    ) -> NDArray[np.float64]:
+    def bend(self, hour: int, smooth: _Floats, spread: Figures) -> _Floats:
         """The usual counts of an hour's minutes in its pattern; the hour's sum stays.
 
         Args:
             hour: hours since 1970.
             smooth: usual counts along the smooth course, shape (lanes, 60).
-            phi: variance of a count over its mean, shape (lanes,).
-            level: relative variance of the lane's level, shape (lanes,).
+            spread: how far the counts of the lanes stray.
         """
-        slot, pseudo = hour % _DAY, _PSEUDO_USERS * phi[:, None]
-        known = self.usual[:, slot] + pseudo
-        apart = (self.counted[:, slot] + pseudo) / known - 1.0
-        noise = phi[:, None] / known + level[:, None] / _VISITS
-        sure = within(apart**2 / (_BELIEVED * noise) - 1.0, 0.0, 1.0)
-        factor = 1.0 + apart * sure
-        bent = smooth * np.repeat(factor, _HOUR // _BINS, axis=1)
-        whole = smooth.sum(axis=1) / np.maximum(bent.sum(axis=1), 1e-9)
-        out: NDArray[np.float64] = bent * whole[:, None]
-        return out
+        return _bend(hour % _DAY, smooth, spread.phi, spread.level, self.counted, self.usual)
 
     def learn(
         self,
         hour: int,
-        counts: NDArray[np.float64],
-        smooth: NDArray[np.float64],
-        lanes: NDArray[np.bool_],
+        counts: _Floats,
+        smooth: _Floats,
+        lanes: _Bools,
     ) -> None:
         """Take one whole hour over, for the given lanes.
 
@@ -93,10 +130,5 @@ class HourPattern(LaneArrays):
             smooth: usual counts along the smooth course, same shape.
             lanes: which lanes learn.
         """
-        slot = hour % _DAY
-        share = smooth / np.maximum(smooth.sum(axis=1, keepdims=True), 1e-9)
-        spread = share * counts.sum(axis=1, keepdims=True)
-        fade = np.where(lanes, _FADE_A_DAY, 1.0)[:, None]
-        for sums, values in ((self.counted, counts), (self.usual, spread)):
-            bins = values.reshape(-1, _BINS, _HOUR // _BINS).sum(axis=2)
-            sums[:, slot] = sums[:, slot] * fade + bins * lanes[:, None]
+        counts = np.ascontiguousarray(counts)
+        _learn(hour % _DAY, counts, smooth, lanes, self.counted, self.usual)

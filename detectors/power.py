@@ -27,7 +27,7 @@ def detectable(bank: TenantBank) -> dict[tuple[Service, Client], float]:
     out: dict[tuple[Service, Client], float] = {}
     lanes = bank.lanes("users")
     usual = _busy(bank)
-    known = bank.users.usual.learned()
+    known = bank.users.usual.learned().spread
     for at, lane in enumerate(lanes):
         if not bank.users.warm()[at]:
             out.setdefault((lane.cell.service, lane.cell.client), 1.0)

@@ -5,16 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-
 from detectors.flags import Lane
 from detectors.moves import is_watched
 from pipeline.model.vocabulary import Client, OutcomeFamily, Service, Signal, Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-
-    from numpy.typing import NDArray
 
     from pipeline.model.window import Cell, WindowBlock
 
@@ -52,12 +48,6 @@ class Roster:
     def lanes(self) -> dict[str, Sequence[Lane]]:
         """All lanes, by group."""
         return {name: group.lanes for name, group in self.groups.items()}
-
-    def kin(self, group: str) -> NDArray[np.int64]:
-        """A number for each lane of a group, the same for all of one client; shape (lanes,)."""
-        number: dict[Client, int] = {}
-        clients = (lane.cell.client for lane in self.groups[group].lanes)
-        return np.array([number.setdefault(c, len(number)) for c in clients], np.int64)
 
     def add_cells(self, cells: Iterable[Cell]) -> None:
         """Add the lanes of cells."""

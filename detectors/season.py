@@ -14,34 +14,138 @@ late Monday, a clock change), handed in by the bank.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from detectors.arrays import LaneArrays, within
+from detectors.arrays import LaneArrays
+from pipeline.compiled import compiler
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from detectors.spread import Figures
+
+    _Floats = NDArray[np.float64]
+    _Bools = NDArray[np.bool_]
+
 WEEK: Final = 168
+_DAY: Final = 24
 _DAYS: Final = 7
 _FADE_A_WEEK: Final = 0.7
 _LEVEL_HALF_LIFE: Final = 24.0  # hours with traffic
-# Two days are compared over the hours from two before to two after; for the hour before,
-# this one and the next; on this day and the six others.
-_AROUND: Final = np.arange(-2, 3)
-_SLOTS: Final = np.arange(-1, 2)[:, None, None] + 24 * np.arange(_DAYS)[:, None] + _AROUND
+# Two days are compared over the hours from two before to two after.
+_AROUND: Final = 2
 # A day pools with weight exp(-1.5 (D - 1)), D the mean squared difference in units of its
 # variance; five hours in a row tell as much as three apart would.
 _UNLIKE: Final = 1.5
+_LEAST_SEEN: Final = 1e-3
 # Slots that were never met are taken from days of the same kind; others speak this softly.
 _OTHER_KIND: Final = 0.02
 # People may come so many hours sooner or later.
 _LATE: Final = 0.15
 _FLAT: Final = 0.5
 # 1970-01-01 was a Thursday; hour-of-week 0 is Thursday 00:00 UTC.
-_KIND_OF_DAY: Final = np.array([0, 0, 1, 1, 0, 0, 0])
+_KIND_OF_DAY: Final = (0, 0, 1, 1, 0, 0, 0)
+_NOTHING: Final = 1e-9
+_LEVEL_FURTHEST: Final = 3.0  # of its logarithm
+_LEVEL_STEP: Final = 0.5
+
+_compiled: Final = compiler([Path(__file__)])
+
+
+@_compiled
+def _rate(
+    hour: int, total: _Floats, seen: _Floats, phi: float, level: float
+) -> tuple[float, float]:
+    """Users of an hour at level 1, and days it rests on, from sums of one lane, shape (168,)."""
+    users, met = 0.0, 0.0
+    kind, first_known = _KIND_OF_DAY[hour % WEEK // _DAY], seen[hour % WEEK] > 0.0
+    for day in range(_DAYS):
+        unlike, compared = 0.0, 0
+        for around in range(-_AROUND, _AROUND + 1):
+            here, there = (hour + around) % WEEK, (hour + _DAY * day + around) % WEEK
+            if seen[here] <= 0.0 or seen[there] <= 0.0:
+                continue
+            compared += 1
+            mean, other = total[here] / seen[here], total[there] / seen[there]
+            noise = (level * mean**2 + phi * mean + 1.0) / max(seen[here], _LEAST_SEEN)
+            noise += (level * other**2 + phi * other + 1.0) / max(seen[there], _LEAST_SEEN)
+            unlike += (other - mean) ** 2 / noise
+        slot = (hour + _DAY * day) % WEEK
+        weight = seen[slot]
+        if _KIND_OF_DAY[slot // _DAY] != kind:
+            weight *= _OTHER_KIND
+        if first_known:
+            weight *= math.exp(-_UNLIKE * max(unlike / max(compared, 1) - 1.0, 0.0))
+        met += weight
+        users += weight * total[slot] / max(seen[slot], _NOTHING)
+    met = max(met, _NOTHING)
+    return users / met, met
+
+
+@_compiled
+def _expect(
+    hour: int, phi: _Floats, level: _Floats, total: _Floats, seen: _Floats, log_level: _Floats
+) -> tuple[_Floats, _Floats]:
+    """Usual counts by minute, shape (lanes, 60), and the other fields of Usual, (4, lanes)."""
+    lanes = len(phi)
+    minutes, told = np.empty((lanes, 60)), np.empty((4, lanes))
+    for lane in range(lanes):
+        height = math.exp(log_level[lane])
+        week, times, p, v = total[lane], seen[lane], phi[lane], level[lane]
+        rate, met = _rate(hour, week, times, p, v)
+        before = _rate(hour - 1, week, times, p, v)[0] * height
+        after = _rate(hour + 1, week, times, p, v)[0] * height
+        here = rate * height
+        begin, end = (before + here) / 2.0, (here + after) / 2.0
+        lowest = min(begin, end, here) / 2.0
+        for minute in range(60):
+            at = (minute + 0.5) / 60.0
+            count = begin * (1.0 - at) * (1.0 - 3.0 * at) + end * at * (3.0 * at - 2.0)
+            count += 6.0 * here * at * (1.0 - at)
+            minutes[lane, minute] = max(count, lowest) / 60.0
+        slope = math.log((after + 1.0) / (before + 1.0)) / 2.0
+        few = p / ((rate + 1.0) * max(met, 0.3))
+        told[0, lane], told[2, lane] = here, slope
+        told[1, lane] = min(few, 0.5) + (_LATE * slope) ** 2
+        told[3, lane] = max(met, 1.0) ** -2.0
+    return minutes, told
+
+
+@_compiled
+def _learn(
+    slot: int,
+    counts: _Floats,
+    expected: _Floats,
+    plain: _Floats,
+    common: _Floats,
+    takes: _Bools,
+    state: tuple[_Floats, _Floats, _Floats, _Floats],
+) -> None:
+    """Take one hour of all lanes over; ``state`` is written."""
+    total, seen, log_level, hours = state
+    for lane in range(len(takes)):
+        if not takes[lane]:
+            continue
+        came, mean = counts[lane].sum(), expected[lane].sum()
+        winsorised = came / max(common[lane], 0.3)
+        if seen[lane].sum() >= _DAY:
+            highest = 2.0 * plain[lane] + 5.0 * math.sqrt(plain[lane] + 1.0)
+            winsorised = min(winsorised, highest)
+        users = winsorised / math.exp(log_level[lane])
+        total[lane, slot] = total[lane, slot] * _FADE_A_WEEK + users
+        seen[lane, slot] = seen[lane, slot] * _FADE_A_WEEK + 1.0
+        hours[lane] += 1.0
+        if hours[lane] > WEEK:
+            # An hour weighs by what it tells: 20 expected users count half.
+            weight = mean / (mean + 20.0) / _LEVEL_HALF_LIFE
+            ratio = math.log((came + 5.0) / (mean + 5.0))
+            log_level[lane] += weight * min(max(ratio, -_LEVEL_STEP), _LEVEL_STEP)
+            log_level[lane] = min(max(log_level[lane], -_LEVEL_FURTHEST), _LEVEL_FURTHEST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,21 +161,21 @@ class Usual:
         novel: 1 over the square of the days it rests on: one Sunday says little about the next.
     """
 
-    minutes: NDArray[np.float64]
-    hourly: NDArray[np.float64]
-    unsure: NDArray[np.float64]
-    slope: NDArray[np.float64]
-    novel: NDArray[np.float64]
+    minutes: _Floats
+    hourly: _Floats
+    unsure: _Floats
+    slope: _Floats
+    novel: _Floats
 
 
 @dataclass(slots=True)
 class SeasonBaseline(LaneArrays):
     """Baselines of all lanes; arrays of shape (lanes,) or (lanes, 168)."""
 
-    total: NDArray[np.float64]
-    seen: NDArray[np.float64]
-    log_level: NDArray[np.float64]
-    hours: NDArray[np.float64]
+    total: _Floats
+    seen: _Floats
+    log_level: _Floats
+    hours: _Floats
 
     @classmethod
     def empty(cls) -> SeasonBaseline:
@@ -79,58 +183,22 @@ class SeasonBaseline(LaneArrays):
         week = np.zeros((0, WEEK))
         return cls(week.copy(), week.copy(), np.zeros(0), np.zeros(0))
 
-    def usual(self, hour: int, phi: NDArray[np.float64], level: NDArray[np.float64]) -> Usual:
+    def usual(self, hour: int, spread: Figures) -> Usual:
         """The expectation of an hour, level included, without the common factor.
 
         A parabola through the middle of the neighbouring hours at either edge that keeps the
-        hour's sum. ``phi`` and ``level`` are those of :class:`detectors.spread.Spread`.
+        hour's sum. ``spread`` is how far the counts stray.
         """
-        rates, met = self._rates(hour, phi, level)
-        before, here, after = (rates * np.exp(self.log_level)[:, None]).T
-        begin, end = (before + here) / 2.0, (here + after) / 2.0
-        at = (np.arange(60) + 0.5) / 60.0
-        minutes = (
-            begin[:, None] * (1.0 - at) * (1.0 - 3.0 * at)
-            + end[:, None] * at * (3.0 * at - 2.0)
-            + 6.0 * here[:, None] * at * (1.0 - at)
-        )
-        lowest = np.minimum(np.minimum(begin, end), here)[:, None] / 2.0
-        slope = np.log((after + 1.0) / (before + 1.0)) / 2.0
-        few = phi / ((rates[:, 1] + 1.0) * np.maximum(met, 0.3))
-        unsure = np.minimum(few, 0.5) + (_LATE * slope) ** 2
-        novel = np.maximum(met, 1.0) ** -2.0
-        return Usual(np.maximum(minutes, lowest) / 60.0, here, unsure, slope, novel)
+        state = self.total, self.seen, self.log_level
+        minutes, (hourly, unsure, slope, novel) = _expect(hour, spread.phi, spread.level, *state)
+        return Usual(minutes, hourly, unsure, slope, novel)
 
-    def _rates(
-        self, hour: int, phi: NDArray[np.float64], level: NDArray[np.float64]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Users of the hour before, this one and the next at level 1; days met at this one.
-
-        Shapes (lanes, 3) and (lanes,).
-        """
-        # Axes: lanes, the three hours, days from this one on, hours around.
-        slots = (hour + _SLOTS) % WEEK
-        seen = self.seen[:, slots]
-        mean = self.total[:, slots] / np.maximum(seen, 1e-9)
-        one = level[:, None, None, None] * mean**2 + (phi[:, None, None, None] * mean + 1.0)
-        noise = one / np.maximum(seen, 1e-3)
-        apart = (mean - mean[:, :, :1]) ** 2 / (noise + noise[:, :, :1])
-        both = (seen > 0.0) & (seen[:, :, :1] > 0.0)
-        unlike = np.where(both, apart, 0.0).sum(axis=3) / np.maximum(both.sum(axis=3), 1)
-        alike = np.exp(-_UNLIKE * np.maximum(unlike - 1.0, 0.0))
-        kind = _KIND_OF_DAY[slots[:, :, 2] // 24]
-        calendar = np.where(kind == kind[:, :1], 1.0, _OTHER_KIND)
-        known = seen[:, :, :1, 2] > 0.0
-        weight = np.where(known, alike * calendar, calendar) * seen[:, :, :, 2]
-        met = np.maximum(weight.sum(axis=2), 1e-9)
-        return (weight * mean[:, :, :, 2]).sum(axis=2) / met, met[:, 1]
-
-    def hourly(self) -> NDArray[np.float64]:
+    def hourly(self) -> _Floats:
         """Mean usual count of an hour over the week, shape (lanes,)."""
-        mean: NDArray[np.float64] = self.total.sum(axis=1) / np.maximum(self.seen.sum(axis=1), 1e-9)
+        mean: _Floats = self.total.sum(axis=1) / np.maximum(self.seen.sum(axis=1), 1e-9)
         return mean * np.exp(self.log_level)
 
-    def follows(self) -> NDArray[np.bool_]:
+    def follows(self) -> _Bools:
         """Which lanes follow people's day: quiet hours hold less than half of busy ones.
 
         Machines that poll around the clock are the majority of what is active at night;
@@ -138,17 +206,17 @@ class SeasonBaseline(LaneArrays):
         """
         week = np.sort(self.total / np.maximum(self.seen, 1e-9), axis=1)
         low, high = week[:, WEEK // 10], week[:, -WEEK // 10]
-        follows: NDArray[np.bool_] = low < _FLAT * high
+        follows: _Bools = low < _FLAT * high
         return follows
 
     def learn(
         self,
         hour: int,
-        counts: NDArray[np.float64],
-        expected: NDArray[np.float64],
-        plain: NDArray[np.float64],
-        common: NDArray[np.float64],
-        lanes: NDArray[np.bool_],
+        counts: _Floats,
+        expected: _Floats,
+        plain: _Floats,
+        common: _Floats,
+        lanes: _Bools,
     ) -> None:
         """Take one finished hour over, for the given lanes.
 
@@ -160,28 +228,11 @@ class SeasonBaseline(LaneArrays):
             common: mean common factor of the hour, shape (lanes,).
             lanes: which lanes may learn.
         """
-        slot = hour % WEEK
-        total, mean = counts.sum(axis=1), expected.sum(axis=1)
-        known = self.seen.sum(axis=1) >= 24
-        high = np.where(known, 2.0 * plain + 5.0 * np.sqrt(plain + 1.0), np.inf)
-        winsorised = np.minimum(total / np.maximum(common, 0.3), high)
-        take = lanes.astype(float)
-        fade = np.where(lanes, _FADE_A_WEEK, 1.0)
-        level = np.exp(self.log_level)
-        self.total[:, slot] = self.total[:, slot] * fade + winsorised / level * take
-        self.seen[:, slot] = self.seen[:, slot] * fade + take
-        self.hours += take
-        self._learn_level(total, mean, take * self.settled())
+        state = self.total, self.seen, self.log_level, self.hours
+        counts, expected = np.ascontiguousarray(counts), np.ascontiguousarray(expected)
+        _learn(hour % WEEK, counts, expected, plain, common, lanes, state)
 
-    def settled(self) -> NDArray[np.bool_]:
+    def settled(self) -> _Bools:
         """Lanes that have met every hour of the week: before, a weekend reads as a collapse."""
-        settled: NDArray[np.bool_] = self.hours > WEEK
+        settled: _Bools = self.hours > WEEK
         return settled
-
-    def _learn_level(
-        self, total: NDArray[np.float64], mean: NDArray[np.float64], take: NDArray[np.float64]
-    ) -> None:
-        # An hour weighs by what it tells: 20 expected users count half.
-        weight = take * mean / (mean + 20.0) / _LEVEL_HALF_LIFE
-        ratio = np.log((total + 5.0) / (mean + 5.0))
-        self.log_level = within(self.log_level + weight * within(ratio, -0.5, 0.5), -3.0, 3.0)

@@ -65,7 +65,7 @@ class Timeline:
     ) -> None:
         """Add the hour that ``drop`` was told last: users or accesses against the expectation."""
         mean = drop.expected()
-        known = drop.usual.learned()
+        known = drop.usual.learned().spread
         spread = _BAND * np.sqrt(known.phi * mean + known.level * mean**2)
         warm = drop.warm()
         mean = np.where(warm, mean, np.nan)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from detectors.frozen import Frozen
 from detectors.pattern import HourPattern
 from detectors.season import SeasonBaseline, Usual
-from detectors.spread import Spread
+from detectors.spread import Figures, Spread
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,15 +32,13 @@ class Learned(Frozen):
         hourly: mean usual count of an hour over the week.
         hours: hours learned.
         follows: which lanes follow people's day.
-        phi, level, wander: the three figures of :class:`detectors.spread.Spread`.
+        spread: the three figures of their spread.
     """
 
     hourly: NDArray[np.float64]
     hours: NDArray[np.float64]
     follows: NDArray[np.bool_]
-    phi: NDArray[np.float64]
-    level: NDArray[np.float64]
-    wander: NDArray[np.float64]
+    spread: Figures
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,23 +89,21 @@ class UsualCounts:
                 hourly=self.season.hourly(),
                 hours=self.season.hours.copy(),
                 follows=self.season.follows(),
-                phi=self.spread.phi(self._bursts),
-                level=self.spread.level(),
-                wander=self.spread.wander(),
+                spread=self.spread.figures(self._bursts),
             )
         return self._learned
 
     def ahead(self, hour: int) -> Ahead:
         """What is usual in an hour; ``hour`` since 1970."""
         if self._ahead is None or self._ahead.hour != hour:
-            known = self.learned()
-            usual = self.season.usual(hour, known.phi, known.level)
+            known = self.learned().spread
+            usual = self.season.usual(hour, known)
             # An hour's error is made up for by the next hour's, a new kind of day's over the day.
             novel = self._novelty**2 * usual.novel
             self._ahead = Ahead(
                 hour=hour,
                 usual=usual,
-                minutes=self.pattern.bend(hour, usual.minutes, known.phi, known.level),
+                minutes=self.pattern.bend(hour, usual.minutes, known),
                 spread=known.level + usual.unsure + novel,
                 wander=known.wander + _MINUTELY * (usual.unsure + novel / 8.0),
             )
@@ -134,8 +130,7 @@ class UsualCounts:
         """
         usual = self.ahead(hour).usual
         self.season.learn(hour, counts, expected, usual.hourly, common, calm)
-        settled = calm & self.season.settled()
-        self.spread.learn(counts, expected, settled.astype(float), self._bursts)
+        self.spread.learn(counts, expected, calm & self.season.settled(), self._bursts)
         if counts.shape == usual.minutes.shape:
             self.pattern.learn(hour, counts, usual.minutes, back)
         self._changed()

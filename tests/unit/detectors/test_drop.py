@@ -17,6 +17,7 @@ from detectors.spread import Spread
 MINUTE = 29_540_160
 HOUR = MINUTE // 60
 DAY = 1440
+EVERY = np.array([True])
 WORKDAY = 0.08 + 0.92 * np.exp(-(((np.arange(DAY) - 760) / 190.0) ** 4))
 NO_WEEKEND = np.concatenate([np.tile(WORKDAY, 5), np.tile(0.08 + 0.1 * WORKDAY, 2)])
 
@@ -165,17 +166,15 @@ def test_fridays_are_learned_as_fridays_and_tuesdays_from_all_weekdays():
     season.grow(1)
     spread.grow(1)
     rng = np.random.default_rng(7)
-    every = np.array([True])
     for hour in range(2 * 168):
         friday = hour // 24 % 7 == 4 and hour % 24 >= 13
         mean = (20.0 if friday else 60.0) if 8 <= hour % 24 < 18 else 4.0
         counts = rng.poisson(mean / 60, (1, 60)).astype(float)
-        told = season.usual(HOUR + hour, spread.phi(2.0), spread.level())
-        season.learn(HOUR + hour, counts, told.minutes, told.hourly, np.ones(1), every)
+        told = season.usual(HOUR + hour, spread.figures(2.0))
+        season.learn(HOUR + hour, counts, told.minutes, told.hourly, np.ones(1), EVERY)
     monday = HOUR + 2 * 168
     usual = [
-        float(season.usual(monday + at, spread.phi(2.0), spread.level()).hourly[0])
-        for at in range(5 * 24)
+        float(season.usual(monday + at, spread.figures(2.0)).hourly[0]) for at in range(5 * 24)
     ]
     assert np.mean(usual[4 * 24 + 14 : 4 * 24 + 17]) == pytest.approx(20.0, rel=0.25)
     weekday = [usual[day * 24 + 14] for day in range(4)]
@@ -188,7 +187,7 @@ def test_an_hour_keeps_its_sum_over_its_minutes():
     spread.grow(1)
     season.total[0] = 10.0 + np.arange(168) % 24
     season.seen[0] = 1.0
-    told = season.usual(HOUR + 30, spread.phi(2.0), spread.level())
+    told = season.usual(HOUR + 30, spread.figures(2.0))
     assert told.minutes.sum() == pytest.approx(told.hourly[0], rel=1e-6)
 
 
@@ -201,10 +200,11 @@ def test_spread_is_learned_from_calm_hours():
     counts = rng.poisson(rng.gamma(mean / 2.0, 2.0)).astype(float)  # three times Poisson
     for hour in range(400):
         span = slice(hour * 60, hour * 60 + 60)
-        spread.learn(counts[None, span], np.full((1, 60), 200.0), np.ones(1), 2.0)
-    assert spread.phi(2.0)[0] == pytest.approx(3.0, rel=0.1)
-    assert np.sqrt(spread.level()[0]) == pytest.approx(0.2, rel=0.25)
-    assert spread.wander()[0] == pytest.approx(0.04 * 2 / 90, rel=0.35)
+        spread.learn(counts[None, span], np.full((1, 60), 200.0), EVERY, 2.0)
+    told = spread.figures(2.0)
+    assert told.phi[0] == pytest.approx(3.0, rel=0.1)
+    assert np.sqrt(told.level[0]) == pytest.approx(0.2, rel=0.25)
+    assert told.wander[0] == pytest.approx(0.04 * 2 / 90, rel=0.35)
 
 
 def test_bursts_of_single_users_are_learned_from_hours_and_the_level_is_not_taken_for_them():
@@ -218,8 +218,8 @@ def test_bursts_of_single_users_are_learned_from_hours_and_the_level_is_not_take
         bursty = rng.multinomial(6 * rng.poisson(5.0), np.full(60, 1 / 60))
         steady = rng.poisson(many[hour * 60 : hour * 60 + 60])
         counts = np.stack([bursty, steady]).astype(float)
-        spread.learn(counts, np.array([[0.5], [60.0]]) * np.ones((1, 60)), np.ones(2), 1.5)
-    bursty_phi, steady_phi = spread.phi(1.5)
+        spread.learn(counts, np.array([[0.5], [60.0]]) * np.ones((1, 60)), np.ones(2, bool), 1.5)
+    bursty_phi, steady_phi = spread.figures(1.5).phi
     assert 4.0 < bursty_phi < 6.5
     assert steady_phi < 1.8
 
