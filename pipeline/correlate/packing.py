@@ -25,14 +25,14 @@ class Unpacked:
 
     Attributes:
         columns: the numbers of ROW by name; ``failed`` of shape (n, families).
-        attributes: by name, codes (-1 = null) and the sorted names that they index.
+        attributes: by name, codes (-1 = null) and the names that they index.
         cells: in order of name.
         runs: by hour since 1970, (index into ``cells``, first row, row after) in order of
             cell; the rows of a run are in order of user.
     """
 
     columns: dict[str, npt.NDArray[Any]]
-    attributes: dict[str, tuple[I32, list[str]]]
+    attributes: dict[str, tuple[I32, list[str | None]]]
     cells: list[Cell]
     runs: dict[int, list[tuple[int, int, int]]]
 
@@ -53,7 +53,7 @@ def unpack(table: pa.Table) -> Unpacked:
     columns = {"user": user, "code": pc.fill_null(table["code"], -1).to_numpy()}
     for name in ("attempts", "ok", *FAILED_COLUMNS):
         columns[name] = np.minimum(table[name].to_numpy(), _COUNT_LIMIT)
-    attributes = {name: _column(table, name) for name in ATTRIBUTES}
+    attributes = {name: _codes(table, name) for name in ATTRIBUTES}
     return Unpacked(columns, attributes, cells, {h: sorted(r) for h, r in runs.items()})
 
 
@@ -67,20 +67,13 @@ def _begins(place: npt.NDArray[np.int64], user: npt.NDArray[np.uint64]) -> list[
     return begins.tolist()
 
 
-def _column(table: pa.Table, name: str) -> tuple[I32, list[str]]:
-    """Codes (-1 = null) and sorted names of a dictionary column."""
+def _codes(table: pa.Table, name: str) -> tuple[I32, list[str | None]]:
+    """Codes (-1 = null) and names of a dictionary column, as they stand."""
     column = table[name].combine_chunks()
     if isinstance(column, pa.ChunkedArray):
         column = column.unify_dictionaries().combine_chunks()
-    values = column.dictionary.to_pylist()
-    codes = np.asarray(pc.fill_null(column.indices, -1).to_numpy(zero_copy_only=False), np.int32)
-    used = [at for at in _used(codes, len(values)) if values[at] is not None]
-    names = sorted({values[at] for at in used})
-    number = {n: i for i, n in enumerate(names)}
-    mapping = np.full(len(values) + 1, -1, np.int32)
-    for at in used:
-        mapping[at] = number[values[at]]
-    return mapping[codes], names
+    indices = pc.fill_null(column.indices, -1) if column.null_count else column.indices
+    return np.asarray(indices.to_numpy(), np.int32), column.dictionary.to_pylist()
 
 
 def _used(codes: npt.NDArray[np.integer[Any]], names: int) -> list[int]:
@@ -94,10 +87,13 @@ def _cells(table: pa.Table) -> tuple[npt.NDArray[np.int64], list[Cell]]:
     parts: list[list[str]] = []
     space = 1
     for name in ("tenant", "source", "service", "client"):
-        codes, names = _column(table, name)
-        key = key * len(names) + codes
-        parts.append(names)
-        space *= len(names)
+        codes, values = _codes(table, name)
+        ranked = sorted({str(v) for v in values})
+        if len(ranked) > 1:  # most tables are of one tenant
+            rank = {value: at for at, value in enumerate(ranked)}
+            key = key * len(ranked) + np.array([rank[str(v)] for v in values])[codes]
+        parts.append(ranked)
+        space *= len(ranked)
     cells: list[Cell] = []
     number = np.zeros(space, np.int64)
     for value in _used(key, space):
@@ -146,7 +142,9 @@ def _rows(block: Unpacked, span: slice, names: Names) -> Rows:
     for name, (codes, values) in block.attributes.items():
         mine = codes[span]
         mapping = np.full(len(values) + 1, -1, np.int32)
-        for at in _used(mine, len(values)):
-            mapping[at] = names.add(values[at])
+        # In order of name: the numbers must not depend on the order of a dictionary.
+        met = [(value, at) for at in _used(mine, len(values)) if (value := values[at]) is not None]
+        for value, at in sorted(met):
+            mapping[at] = names.add(value)
         rows[name] = mapping[mine]
     return rows
