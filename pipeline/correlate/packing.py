@@ -129,7 +129,13 @@ def pack(
     ranges = {
         block.cells[cell]: edge for (cell, _, _), edge in zip(runs, pairwise(edges), strict=True)
     }
-    return Hour(hour, ranges, np.concatenate(ordered), completeness)
+    return Hour(hour, ranges, _joined(ordered), completeness)
+
+
+def _joined(parts: list[Rows]) -> Rows:
+    """All rows, copied as bytes: field by field it takes five times as long."""
+    joined = np.concatenate([part.view(np.uint8) for part in parts])
+    return joined.view(ROW)
 
 
 def _rows(block: Unpacked, span: slice, names: Names) -> Rows:

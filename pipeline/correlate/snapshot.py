@@ -69,7 +69,7 @@ def snapshot(state: CorrelateState) -> bytes:
         "version": VERSION,
         "names": history.names.values,
         "hours": [_write_hour(h, shelf) for h in history.hours.values()],
-        "good": [[day, shelf.put("good", keys)] for day, keys in history.good.items()],
+        "good": [[day, shelf.put("good", keys)] for day, keys in history.good_pairs().items()],
         "users": [[t, list(map(list, c.items()))] for t, c in history.users.items()],
         "cases": [_write_case(c, shelf) for c in state.cases.values()],
         "changes": to_json(state.changes),
