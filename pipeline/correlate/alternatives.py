@@ -119,8 +119,8 @@ def _health(
 
 
 def _succeeding(hours: list[Hour], cell: Cell) -> U64:
-    return distinct(h.of(cell)["user"][h.of(cell)["ok"] > 0] for h in hours)
+    return distinct(h.good(cell)[0] for h in hours)
 
 
 def _user_hours(hours: list[Hour], cell: Cell) -> float:
-    return float(sum(int((h.of(cell)["ok"] > 0).sum()) for h in hours))
+    return float(sum(len(h.good(cell)[0]) for h in hours))

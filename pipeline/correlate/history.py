@@ -59,6 +59,22 @@ class Hour:
     cells: dict[Cell, tuple[int, int]]
     rows: Rows
     completeness: dict[tuple[str, Source], float]
+    _good: dict[Cell, tuple[U64, I32]] = field(
+        default_factory=dict, init=False, compare=False, repr=False
+    )
+
+    def good(self, cell: Cell) -> tuple[U64, I32]:
+        """Users with a success in ``cell``, in order, and their networks (-1 = none).
+
+        Worked out once: an incident's hour is compared with the same hours of a week for
+        every client that may still work, each hour anew.
+        """
+        known = self._good.get(cell)
+        if known is None:
+            rows = self.of(cell)
+            good = rows["ok"] > 0
+            known = self._good[cell] = rows["user"][good], rows["network"][good]
+        return known
 
     def of(self, cell: Cell) -> Rows:
         """The rows of ``cell`` (a view; empty if it had none)."""

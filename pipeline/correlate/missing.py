@@ -75,15 +75,17 @@ def _attendance(view: View, reference: list[Hour], cells: list[Cell]) -> tuple[f
     The median over the networks of these people: on a holiday all of them are empty; one
     site that is cut off is no reason to expect fewer people everywhere.
     """
-    held = [h.of(c) for h in reference for c in cells]
-    usual = np.concatenate([ok_rows(r) for r in held]) if held else view.now.rows[:0]
-    usual = np.concatenate([usual[usual["network"] >= 0], usual[usual["network"] < 0]])
-    people, first = np.unique(usual["user"], return_index=True)
-    homes = usual["network"][first]
+    held = [h.good(c) for h in reference for c in cells]
+    seen = np.concatenate([np.empty(0, np.uint64), *(users for users, _ in held)])
+    homes = np.concatenate([np.empty(0, np.int32), *(networks for _, networks in held)])
+    # A network that is known goes before none.
+    known_first = np.argsort(homes < 0, kind="stable")
+    people, first = np.unique(seen[known_first], return_index=True)
+    homes = homes[known_first][first]
     shares = np.zeros(len(people))
     for users in active_users(reference, cells):
         shares[np.isin(people, users)] += 1.0 / len(reference)
-    now = distinct(ok_rows(view.now.of(c))["user"] for c in cells)
+    now = distinct(view.now.good(c)[0] for c in cells)
     expected = float(shares.sum())
     if expected < ENOUGH_USERS:
         return 1.0, expected, float(len(now))
@@ -122,7 +124,7 @@ def drops(
             continue
         usual = np.concatenate([ok_rows(h.of(cell)) for h in reversed(reference)])
         users, first, counts = np.unique(usual["user"], return_index=True, return_counts=True)
-        now = ok_rows(view.now.of(cell))["user"]
+        now, _ = view.now.good(cell)
         shares = at_work[space_of(cell.source)] * counts / len(reference)
         shares *= _last_week(reference, cell, view.now.hour, len(usual) / len(reference))
         expected = float(shares.sum())
@@ -192,7 +194,7 @@ def _last_week(reference: list[Hour], cell: Cell, hour: int, usual: float) -> fl
     same = [h for h in reference if h.hour == hour - 168]
     if not same or not usual:
         return 1.0
-    held = len(ok_rows(same[0].of(cell)))
+    held = len(same[0].good(cell)[0])
     return min(1.0, (held + sqrt(held)) / usual)
 
 
@@ -209,4 +211,4 @@ def _siblings(view: View, cell: Cell, plan: Plan) -> U64:
     line -= {c.client for c, _ in plan}
     cells = [c for c in human(view.now.cells, view.tenant) if c.client in line]
     kin = [c for c in cells if not same_client(c.client, cell.client)]
-    return distinct(ok_rows(view.now.of(c))["user"] for c in kin)
+    return distinct(view.now.good(c)[0] for c in kin)

@@ -58,7 +58,7 @@ def ok_rows(rows: Rows) -> Rows:
 def active_users(hours: Iterable[Hour], cells: Iterable[Cell]) -> list[U64]:
     """For each hour the distinct users who succeed in any of ``cells``."""
     cells = list(cells)
-    return [distinct(ok_rows(h.of(c))["user"] for c in cells) for h in hours]
+    return [distinct(h.good(c)[0] for c in cells) for h in hours]
 
 
 def mean(parts: list[U64]) -> float:
