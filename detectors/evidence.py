@@ -17,18 +17,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from detectors.arrays import LaneArrays
-from detectors.recursion import LEAST, walk
+from detectors.recursion import walk
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-# A recovery is believed at likelihood ratio 1000 against the change.
-RECOVERED: Final = 6.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,35 +130,16 @@ class Evidence(LaneArrays):
         levels = np.exp(np.full(self.is_open.shape, threshold))
         self.peak = self.r.sum(axis=1) / self.r.shape[1]
         begin = np.zeros(len(levels), np.int64)
-        end = np.where(self.is_open, 0, minutes.judged.shape[1])
-        alarm = self._walk(minutes, begin, end, levels)
+        end = np.full(len(levels), minutes.judged.shape[1])
         changes: list[Change] = []
-        for lane in np.flatnonzero(self.is_open | alarm).tolist():
-            if alarm[lane]:
-                changes.append(self._alarm(lane, minutes.first + int(end[lane]) - 1))
-            changes += self._watch(lane, minutes, int(end[lane]), levels)
-        changes.sort(key=lambda change: change.minute)
-        return changes
-
-    def _watch(
-        self, lane: int, minutes: Minutes, at: int, levels: NDArray[np.float64]
-    ) -> list[Change]:
-        """Take one lane on from a minute, through what closes and opens."""
-        changes: list[Change] = []
-        length = minutes.judged.shape[1]
-        begin = np.zeros(len(levels), np.int64)
-        while at < length:
-            was_open = bool(self.is_open[lane])
-            begin[lane] = at
-            end = begin.copy()
-            end[lane] = at + 1 if was_open else length
-            alarm = self._walk(minutes, begin, end, levels)[lane]
-            at = int(end[lane])
-            minute = minutes.first + at - 1
-            if was_open and minutes.judged[lane, at - 1] and self._recovers(lane, minutes, at - 1):
-                changes.append(self._close(lane, minute))
-            elif alarm and not was_open:
-                changes.append(self._alarm(lane, minute))
+        # Most lanes take all minutes in one go; one that turns goes on as what it is then.
+        while len(turned := np.flatnonzero(self._walk(minutes, begin, end, levels))):
+            begin[:] = minutes.judged.shape[1]
+            begin[turned] = end[turned]
+            end[:] = minutes.judged.shape[1]
+            last = (minutes.first + begin - 1).tolist()
+            changes += [self._turn(lane, last[lane]) for lane in turned.tolist()]
+        changes.sort(key=lambda change: (change.minute, change.lane))
         return changes
 
     def _walk(
@@ -175,19 +153,32 @@ class Evidence(LaneArrays):
             minutes.first,
             begin,
             end,
-            np.ascontiguousarray(minutes.llr),
-            np.ascontiguousarray(minutes.sums),
-            np.ascontiguousarray(minutes.judged),
+            (
+                np.ascontiguousarray(minutes.llr),
+                np.ascontiguousarray(minutes.sums),
+                np.ascontiguousarray(minutes.judged),
+            ),
             levels,
-            self.r,
-            self.peak,
-            self.cusum,
-            self.onset,
-            self.sums,
+            (self.r, self.peak, self.cusum, self.onset, self.sums),
+            (
+                self.is_open,
+                self.winner,
+                self.flag_score,
+                self.flag_sums,
+                self.recovery,
+                self.recovery_from,
+                self.recovery_sums,
+            ),
         )
 
-    def _alarm(self, lane: int, minute: int) -> Change:
-        return self.open(lane, minute, self._score(lane))
+    def _turn(self, lane: int, minute: int) -> Change:
+        if not self.is_open[lane]:
+            return self.open(lane, minute, self._score(lane))
+        change = self._change(lane, minute, int(self.recovery_from[lane]))
+        self.is_open[lane] = False
+        self.r[lane] = 0.0
+        self.cusum[lane] = 0.0
+        return change
 
     def _score(self, lane: int) -> float:
         return math.log(max(float(self.r[lane].mean()), 1.0))
@@ -205,25 +196,6 @@ class Evidence(LaneArrays):
         self.recovery_from[lane] = minute + 1
         self.recovery_sums[lane] = 0.0
         return self._change(lane, minute, None)
-
-    def _recovers(self, lane: int, minutes: Minutes, at: int) -> bool:
-        """Whether the change is over; what the flag sums stops where the recovery began."""
-        if self.recovery[lane] <= 0.0:
-            self.recovery_from[lane] = minutes.first + at
-            self.flag_sums[lane] += self.recovery_sums[lane]
-            self.recovery_sums[lane] = 0.0
-        self.recovery_sums[lane] += minutes.sums[:, lane, at]
-        self.flag_score[lane] = max(float(self.flag_score[lane]), self._score(lane))
-        ratio = max(float(minutes.llr[lane, self.winner[lane], at]), LEAST)
-        self.recovery[lane] = max(float(self.recovery[lane]) - ratio, 0.0)
-        return bool(self.recovery[lane] >= RECOVERED)
-
-    def _close(self, lane: int, minute: int) -> Change:
-        change = self._change(lane, minute, int(self.recovery_from[lane]))
-        self.is_open[lane] = False
-        self.r[lane] = 0.0
-        self.cusum[lane] = 0.0
-        return change
 
     def _change(self, lane: int, minute: int, end: int | None) -> Change:
         observed, expected, trials = self.flag_sums[lane].tolist()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from detectors.evidence import RECOVERED
+from detectors.recursion import RECOVERED
 from detectors.replay import ratios, replay
 from detectors.shift import in_hours
 from pipeline.model.errors import ConfigError
