@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     _Floats = NDArray[np.float64]
     _Bools = NDArray[np.bool_]
+    _Ints = NDArray[np.int64]
 
 # Ranks are read off the last hour, anew every quarter of an hour.
 _RANKED: Final = 60
@@ -41,11 +42,11 @@ _compiled: Final = compiler([Path(__file__)])
 
 
 @_compiled
-def _most(usual: _Floats, sibling: _Bools) -> float:
+def _most(lane: int, usual: _Floats, kin: _Ints) -> float:
     """The most that a sibling may weigh: one large one speaks for no more than all others."""
     largest, second, whole = 0.0, 0.0, 0.0
     for other in range(len(usual)):
-        if sibling[other]:
+        if kin[other] != kin[lane]:
             whole += usual[other]
             second = max(second, min(largest, usual[other]))
             largest = max(largest, usual[other])
@@ -54,33 +55,35 @@ def _most(usual: _Floats, sibling: _Bools) -> float:
 
 
 @_compiled
-def _centre(order: NDArray[np.int64], ratio: _Floats, weight: _Floats) -> float:
+def _centre(order: _Ints, ratio: _Floats, weight: _Floats) -> float:
     """The ratio below which lies the central share of the weight; ``order`` sorts ratios."""
-    enough, upper = _CENTRE * weight.sum(), 0.0
+    whole, upper, centre = 0.0, 0.0, 0.0
+    for other in order:
+        whole += weight[other]
     for other in order:
         upper += weight[other]
-        if upper >= enough:
+        centre = ratio[other]
+        if upper >= _CENTRE * whole:
             break
-    centre: float = ratio[other]
     return centre
 
 
 @_compiled
-def _central(seen: _Floats, mean: _Floats, kin: NDArray[np.int64]) -> _Floats:
+def _central(ratios: _Floats, orders: _Ints, mean: _Floats, kin: _Ints) -> _Floats:
     """Weight of the lane of the column as a sibling of the lane of the row, 0..1.
 
-    ``seen`` and ``mean`` have shape (quarters, lanes); returns (quarters, lanes, lanes).
+    ``ratios`` of what was seen to what is usual, the ``orders`` that sort them, and the usual
+    ``mean`` have shape (quarters, lanes); returns (quarters, lanes, lanes).
     """
     quarters, lanes = mean.shape
-    central = np.zeros((quarters, lanes, lanes))
+    central, weight = np.zeros((quarters, lanes, lanes)), np.zeros(lanes)
     for quarter in range(quarters):
-        usual = mean[quarter]
-        ratio = (seen[quarter] + 1.0) / (usual + 1.0)
-        order = np.argsort(ratio, kind="mergesort")
+        usual, ratio = mean[quarter], ratios[quarter]
         for lane in range(lanes):
-            sibling = kin != kin[lane]
-            weight = np.minimum(usual, _most(usual, sibling)) * sibling
-            centre = _centre(order, ratio, weight)
+            most = _most(lane, usual, kin)
+            for other in range(lanes):
+                weight[other] = min(usual[other], most) if kin[other] != kin[lane] else 0.0
+            centre = _centre(orders[quarter], ratio, weight)
             for other in range(lanes):
                 if weight[other] <= 0.0:
                     continue
@@ -114,7 +117,7 @@ class Siblings:
         usual: _Floats,
         judged: _Bools,
         flagged: _Bools,
-        kin: NDArray[np.int64] | None = None,
+        kin: _Ints | None = None,
     ) -> tuple[_Floats, _Floats]:
         """Sums over the central siblings of each lane, observed and usual.
 
@@ -137,7 +140,9 @@ class Siblings:
         speaks = np.ones(len(counts))
         if all_usual[~flagged].sum() >= _LEFT * all_usual.sum():
             speaks = np.where(flagged, 0.0, 1.0)
-        central = _central(_last_hour(all_counts) * speaks, _last_hour(all_usual) * speaks, kin)
+        seen, mean = _last_hour(all_counts) * speaks, _last_hour(all_usual) * speaks
+        ratios = (seen + 1.0) / (mean + 1.0)
+        central = _central(ratios, np.argsort(ratios, axis=1, kind="stable"), mean, kin)
         return _over(central, counts), _over(central, usual)
 
     def snapshot(self) -> dict[str, Any]:

@@ -73,7 +73,8 @@ def _bend(
                 out[lane, minute] = smooth[lane, minute] * (1.0 + apart * sure)
                 before += smooth[lane, minute]
                 after += out[lane, minute]
-        out[lane] *= before / max(after, _NOTHING)
+        for minute in range(_BINS * _WIDE):
+            out[lane, minute] *= before / max(after, _NOTHING)
     return out
 
 
@@ -85,10 +86,16 @@ def _learn(
     for lane in range(len(takes)):
         if not takes[lane]:
             continue
-        share = counts[lane].sum() / max(smooth[lane].sum(), _NOTHING)
+        came, course = 0.0, 0.0
+        for minute in range(_BINS * _WIDE):
+            came += counts[lane, minute]
+            course += smooth[lane, minute]
+        share = came / max(course, _NOTHING)
         for at in range(_BINS):
-            span = slice(at * _WIDE, (at + 1) * _WIDE)
-            came, went = counts[lane, span].sum(), smooth[lane, span].sum() * share
+            came, went = 0.0, 0.0
+            for minute in range(at * _WIDE, (at + 1) * _WIDE):
+                came += counts[lane, minute]
+                went += smooth[lane, minute] * share
             counted[lane, slot, at] = counted[lane, slot, at] * _FADE_A_DAY + came
             usual[lane, slot, at] = usual[lane, slot, at] * _FADE_A_DAY + went
 

@@ -85,9 +85,11 @@ def _recovers(
     """Whether the change is over; what the flag sums stops where the recovery began."""
     if recovery[lane] <= 0.0:
         recovery_from[lane] = minute
-        flag_sums[lane] += recovery_sums[lane]
-        recovery_sums[lane] = 0.0
-    recovery_sums[lane] += counts[:, lane, at]
+        for k in range(3):
+            flag_sums[lane, k] += recovery_sums[lane, k]
+            recovery_sums[lane, k] = 0.0
+    for k in range(3):
+        recovery_sums[lane, k] += counts[k, lane, at]
     ratio = max(llr[lane, winner[lane], at], LEAST)
     recovery[lane] = max(recovery[lane] - ratio, 0.0)
     return bool(recovery[lane] >= RECOVERED)

@@ -131,9 +131,14 @@ def _learn(
     for lane in range(len(takes)):
         if not takes[lane]:
             continue
-        came, mean = counts[lane].sum(), expected[lane].sum()
+        came, mean, known = 0.0, 0.0, 0.0
+        for minute in range(counts.shape[1]):
+            came += counts[lane, minute]
+            mean += expected[lane, minute]
+        for other in range(WEEK):
+            known += seen[lane, other]
         winsorised = came / max(common[lane], 0.3)
-        if seen[lane].sum() >= _DAY:
+        if known >= _DAY:
             highest = 2.0 * plain[lane] + 5.0 * math.sqrt(plain[lane] + 1.0)
             winsorised = min(winsorised, highest)
         users = winsorised / math.exp(log_level[lane])
