@@ -18,16 +18,16 @@ from pipeline.runtime.live.tenant import Tenant
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from datetime import datetime
 
     from pipeline.runtime.judging import Settings
     from pipeline.runtime.live.messages import Message
     from pipeline.runtime.live.parts import Issue
 
 # Judging the open hours costs as much as two or three settled days, and nobody is waiting for
-# what happened weeks ago: a backlog is judged once a week of it; whoever has caught up, each
-# minute.
+# what happened weeks ago: a backlog is judged once a week of it, first a week after its begin;
+# whoever has caught up, each minute.
 CATCHING_UP: Final = timedelta(days=7)
-_MINUTE: Final = timedelta(minutes=1)
 
 
 class Snapshot(NamedTuple):
@@ -54,6 +54,8 @@ class Engine:
         self._parts: dict[str, frozenset[str]] = {}
         self._outdated: dict[str, frozenset[str]] = {}
         self._finish: set[str] = set()
+        # Clock at which a tenant that was never judged was first asked after.
+        self._met: dict[str, datetime] = {}
 
     def tenant(self, name: str) -> Tenant:
         """A tenant, brought back if it is not here."""
@@ -66,6 +68,7 @@ class Engine:
         self.tenants.pop(name, None)
         self._parts.pop(name, None)
         self._finish.discard(name)
+        self._met.pop(name, None)
 
     def take(self, message: Message) -> int:
         """Take one message in; the number of records in it.
@@ -80,12 +83,20 @@ class Engine:
 
     def due(self, *, caught_up: bool) -> list[str]:
         """The tenants to judge now."""
-        every = _MINUTE if caught_up else CATCHING_UP
         return [
             name
             for name, tenant in self.tenants.items()
-            if name in self._finish or _is_due(tenant, every)
+            if name in self._finish or self._is_due(name, tenant, caught_up=caught_up)
         ]
+
+    def _is_due(self, name: str, tenant: Tenant, *, caught_up: bool) -> bool:
+        clock, judged = tenant.clock, tenant.issued.judged_to
+        if clock is None:
+            return False
+        if not caught_up:
+            return clock - (judged or self._met.setdefault(name, clock)) >= CATCHING_UP
+        # A minute is judged when it is over, not a minute after the last judgement.
+        return judged is None or to_us(clock) // MINUTE_US > to_us(judged) // MINUTE_US
 
     def judge(self, name: str) -> Issue:
         """Judge one tenant."""
@@ -156,18 +167,4 @@ def restored(
         settings,
         None if body is None else thaw(body, parts, GroundPart),
         None if issued is None else thaw(issued, {}, IssuedPart),
-    )
-
-
-def _is_due(tenant: Tenant, every: timedelta) -> bool:
-    clock, judged = tenant.clock, tenant.issued.judged_to
-    if clock is None:
-        return False
-    if judged is None:
-        return True
-    # A minute is judged when it is over, not a minute after the last judgement.
-    return (
-        clock - judged >= every
-        if every > _MINUTE
-        else to_us(clock) // MINUTE_US > to_us(judged) // MINUTE_US
     )
