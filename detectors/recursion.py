@@ -56,7 +56,8 @@ def _take(
         ratio = max(llr[lane, j, at], LEAST)
         if cusum[lane, j] <= 0.0:
             onset[lane, j] = minute
-            sums[lane, j, :] = 0.0
+            for k in range(3):
+                sums[lane, j, k] = 0.0
         if not empty:
             for k in range(3):
                 sums[lane, j, k] += counts[k, lane, at]
@@ -169,15 +170,16 @@ def beta_binomial_minutes(
     alternatives = p1.shape[1]
     out = np.zeros((lanes, alternatives, minutes))
     for lane in range(lanes):
-        alike = np.full((_FEW_FAILING, _FEW_USERS), -1)
+        alike = np.zeros((_FEW_FAILING, _FEW_USERS), np.int64)  # 1 + an earlier minute
         size = 1.0 / rho[lane] - 1.0
         for at in range(minutes):
             n, f = users[lane, at], failing[lane, at]
             if n <= 0.0:
                 continue
             few = n < _FEW_USERS and f < _FEW_FAILING
-            if few and alike[int(f), int(n)] >= 0:
-                out[lane, :, at] = out[lane, :, alike[int(f), int(n)]]
+            if few and alike[int(f), int(n)] > 0:
+                for j in range(alternatives):
+                    out[lane, j, at] = out[lane, j, alike[int(f), int(n)] - 1]
                 continue
             usual = _log_rising(p0[lane] * size, f) + _log_rising((1.0 - p0[lane]) * size, n - f)
             for j in range(alternatives):
@@ -185,5 +187,5 @@ def beta_binomial_minutes(
                 raised = _log_rising(p * size, f) + _log_rising((1.0 - p) * size, n - f)
                 out[lane, j, at] = raised - usual
             if few:
-                alike[int(f), int(n)] = at
+                alike[int(f), int(n)] = at + 1
     return out

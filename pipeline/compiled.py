@@ -22,9 +22,10 @@ def compiler(sources: Iterable[Path]) -> Callable[[_F], _F]:
 
     A function is kept with the code of those it calls, and numba looks at its own file only
     to see whether it is stale: so each state of ``sources``, the files that are compiled
-    together, has a folder.
+    together, and of this one has a folder.
 
-    The code behaves like C: integers overflow in silence and no index is checked.
+    The code behaves like C: integers overflow in silence, no index is checked, and a number
+    divided by zero is infinite.
     """
     folder = _folder(sources)
 
@@ -32,7 +33,7 @@ def compiler(sources: Iterable[Path]) -> Callable[[_F], _F]:
         if folder is not None:
             # Read by numba as it meets the function; others may have set it for theirs.
             setattr(numba.config, "CACHE_DIR", str(folder))  # noqa: B010 # a setting that its types lack
-        dispatcher: Any = numba.njit(nogil=True)(function)
+        dispatcher: Any = numba.njit(nogil=True, error_model="numpy")(function)
         if folder is not None:
             # What cache=True does, with a cache of our own.
             dispatcher._cache = _Kept(function)  # type: ignore[no-untyped-call] # noqa: SLF001
@@ -62,7 +63,7 @@ def _folder(sources: Iterable[Path]) -> Path | None:
     What lies there is run, so it must be ours alone.
     """
     state = hashlib.blake2b(digest_size=8)
-    for source in sorted(sources):
+    for source in sorted({*sources, Path(__file__)}):
         state.update(source.read_bytes())
     try:
         cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
