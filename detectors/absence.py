@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from detectors.arrays import LaneArrays, within
+from detectors.arrays import LaneArrays
 from detectors.habits import BANDS, WEEK_SLOTS, slot_of
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class AbsenceBaseline(LaneArrays):
         mean = here + np.maximum(sides - here - _STEEP, 0.0)
         return Usual(
             mean=mean,
-            null=within(mean * _SLACK, *_RATES),
+            null=np.clip(mean * _SLACK, *_RATES),
             rho=self._rho() + 1.0 / (met[:, :, 1] + 1.0),
             known=known,
         )
@@ -125,7 +125,7 @@ class AbsenceBaseline(LaneArrays):
     def _rho(self) -> NDArray[np.float64]:
         """Correlation within an hour of the people of each lane and band."""
         estimate = (self.excess + _RHO_PRIOR * _RHO_PRIOR_WEIGHT) / (self.scale + _RHO_PRIOR_WEIGHT)
-        return within(estimate, *_RHO_RANGE)
+        return np.clip(estimate, *_RHO_RANGE)
 
     def busy(self) -> NDArray[np.bool_]:
         """Lanes with enough people in some hour of the week, shape (lanes,)."""

@@ -156,6 +156,7 @@ class DropLanes:
     def _judge(self, minute: int, hour: Stretch, levels: NDArray[np.float64]) -> Judged:
         """Hold the counts against their laws."""
         before = self.evidence.r.copy(), self.evidence.cusum.copy()
+        # In few hours a flag turns: all lanes are tried at once, on copies.
         evidence, level = self.evidence.copy(), self.level.copy()
         told, sums, found = self._follow(minute, hour, evidence, level, levels)
         if found:

@@ -129,14 +129,14 @@ class Evidence(LaneArrays):
         """
         levels = np.exp(np.full(self.is_open.shape, threshold))
         self.peak = self.r.sum(axis=1) / self.r.shape[1]
-        begin = np.zeros(len(levels), np.int64)
-        end = np.full(len(levels), minutes.judged.shape[1])
+        length = minutes.judged.shape[1]
+        begin, end = np.zeros(len(levels), np.int64), np.full(len(levels), length)
         changes: list[Change] = []
         # Most lanes take all minutes in one go; one that turns goes on as what it is then.
         while len(turned := np.flatnonzero(self._walk(minutes, begin, end, levels))):
-            begin[:] = minutes.judged.shape[1]
+            begin[:] = length
             begin[turned] = end[turned]
-            end[:] = minutes.judged.shape[1]
+            end[:] = length
             last = (minutes.first + begin - 1).tolist()
             changes += [self._turn(lane, last[lane]) for lane in turned.tolist()]
         changes.sort(key=lambda change: (change.minute, change.lane))

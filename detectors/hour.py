@@ -29,7 +29,7 @@ class _Places:
     Attributes:
         rows: of the block, shape (lanes,).
         by_family: which lanes watch each family.
-        feed: number of each lane's source among all of the block, shape (lanes,).
+        feed: number of each lane's source among those of the tenant, shape (lanes,).
         users: each lane's place among the lanes of users, -1 for none, shape (lanes,).
         kin: a number for each lane, the same for all of one client, shape (lanes,).
     """

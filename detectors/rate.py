@@ -34,20 +34,7 @@ if TYPE_CHECKING:
 
     _Floats = NDArray[np.float64]
     _Bools = NDArray[np.bool_]
-    # The fields of RateBaseline, in their order.
-    _State = tuple[
-        _Floats,
-        _Floats,
-        _Floats,
-        _Floats,
-        _Floats,
-        _Floats,
-        _Floats,
-        _Floats,
-        _Floats,
-        _Floats,
-        _Floats,
-    ]
+    _State = tuple[_Floats, ...]  # the fields of RateBaseline, in their order
 
 _DAY: Final = 24
 _CERTAIN: Final = 0.95  # no rate is believed to be higher
@@ -215,7 +202,7 @@ class RateBaseline(LaneArrays):
             prior_failures: its weight, in failures.
             floor: no null is below this.
         """
-        return Rates(*_expect(hour % _DAY, prior, prior_failures, floor, self._state()))
+        return Rates(*_expect(hour % _DAY, prior, prior_failures, floor, self.arrays()))
 
     def learn(
         self, hour: int, users: _Floats, failing: _Floats, p0: _Floats, lanes: _Bools
@@ -230,19 +217,4 @@ class RateBaseline(LaneArrays):
             lanes: which lanes may learn.
         """
         users, failing = np.ascontiguousarray(users), np.ascontiguousarray(failing)
-        _learn(hour % _DAY, users, failing, p0, lanes, self._state())
-
-    def _state(self) -> _State:
-        return (
-            self.eligible,
-            self.failing,
-            self.hour_expected,
-            self.hour_failing,
-            self.excess,
-            self.scale,
-            self.hours,
-            self.level_excess,
-            self.level_scale,
-            self.drift,
-            self.drift_variance,
-        )
+        _learn(hour % _DAY, users, failing, p0, lanes, self.arrays())

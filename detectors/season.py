@@ -124,7 +124,7 @@ def _learn(
     plain: _Floats,
     common: _Floats,
     takes: _Bools,
-    state: tuple[_Floats, _Floats, _Floats, _Floats],
+    state: tuple[_Floats, ...],
 ) -> None:
     """Take one hour of all lanes over; ``state`` is written."""
     total, seen, log_level, hours = state
@@ -233,9 +233,8 @@ class SeasonBaseline(LaneArrays):
             common: mean common factor of the hour, shape (lanes,).
             lanes: which lanes may learn.
         """
-        state = self.total, self.seen, self.log_level, self.hours
         counts, expected = np.ascontiguousarray(counts), np.ascontiguousarray(expected)
-        _learn(hour % WEEK, counts, expected, plain, common, lanes, state)
+        _learn(hour % WEEK, counts, expected, plain, common, lanes, self.arrays())
 
     def settled(self) -> _Bools:
         """Lanes that have met every hour of the week: before, a weekend reads as a collapse."""

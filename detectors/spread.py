@@ -162,7 +162,7 @@ class Spread(LaneArrays):
 
         ``bursts`` is the variance over mean of an hour's count, until a lane has shown its own.
         """
-        return Figures(*_figures(len(self.hour_hours), bursts, self._state()))
+        return Figures(*_figures(len(self.hour_hours), bursts, self.arrays()))
 
     def learn(self, counts: _Floats, expected: _Floats, takes: _Bools, bursts: float) -> None:
         """Take one finished hour over.
@@ -174,16 +174,4 @@ class Spread(LaneArrays):
             bursts: as in :meth:`figures`.
         """
         counts, expected = np.ascontiguousarray(counts), np.ascontiguousarray(expected)
-        _learn(counts, expected, takes, bursts, self._state())
-
-    def _state(self) -> tuple[_Floats, ...]:
-        return (
-            self.minute_excess,
-            self.minute_mean,
-            self.burst_excess,
-            self.burst_mean,
-            self.half_excess,
-            self.half_hours,
-            self.hour_excess,
-            self.hour_hours,
-        )
+        _learn(counts, expected, takes, bursts, self.arrays())

@@ -1,7 +1,7 @@
 """What is usual for the lanes of the drop signals, by hour: season, pattern and spread in one.
 
 It changes when an hour is learned and not in between, so all of it is worked out once an
-hour: minute by minute it was two thirds of the time of the drop detector.
+hour, not for every minute that is judged.
 """
 
 from __future__ import annotations

@@ -159,7 +159,7 @@ class History:
             self._sort_in()
             self.good[day] = keys[:0]
         self.fresh = (*self.fresh, keys)
-        # Sorting a whole day each hour took a tenth of the correlation of a busy tenant.
+        # Sorting a whole day each hour took a fifth of the correlation of a busy tenant.
         if sum(map(len, self.fresh)) > len(self.good[day]):
             self._sort_in()
         for old in [d for d in self.good if d <= day - HISTORY_HOURS // 24]:

@@ -133,7 +133,7 @@ def pack(
 
 
 def _joined(parts: list[Rows]) -> Rows:
-    """All rows, copied as bytes: field by field it takes five times as long."""
+    """All rows, copied as bytes: field by field it takes three times as long."""
     joined = np.concatenate([part.view(np.uint8) for part in parts])
     return joined.view(ROW)
 
