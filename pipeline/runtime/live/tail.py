@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-# A batch of 2,000 rows stays as it came: to join such batches costs some 50 ns a row, of 1,300
+# A batch of 2,000 rows stays as it came: to join such batches costs some 50 ns a row, of 900
 # that are spent on it in all. Of smaller ones each costs more than its rows.
 _SMALL_ROWS: Final = 1_000
 _MOST_SMALL: Final = 64
