@@ -9,9 +9,12 @@ import pytest
 
 from detectors.issued import IssuedFlags
 from pipeline.correlate.issued import IssuedIncidents
+from pipeline.model.feed import FeedNotice, FeedState
 from pipeline.model.flag import FlagState
 from pipeline.model.incident import IncidentState, RevisionReason
-from pipeline.model.vocabulary import Client, FlagKind
+from pipeline.model.vocabulary import Client, FlagKind, Source
+from pipeline.runtime.config import Config
+from pipeline.runtime.judging import Judging, Settings
 from pipeline.runtime.live.freezing import freeze, thaw
 from pipeline.runtime.live.parts import GroundPart, IssuedPart
 from pipeline.runtime.live.tenant import Tenant
@@ -33,8 +36,8 @@ from tests.live.small_tenant import (
 class Stream:
     """Feeds hours to a tenant, judges after each, and keeps what is told."""
 
-    def __init__(self, learned):
-        self.tenant = thawed(learned)
+    def __init__(self, learned, settings=SETTINGS):
+        self.tenant = thawed(learned, settings)
         self.hour = LEARNED
         self.flags, self.incidents = [], []
 
@@ -66,15 +69,19 @@ def frozen(tenant):
     return ground.body, ground.parts, freeze(tenant.issued, whole=True).body
 
 
-def thawed(state):
+def thawed(state, settings=SETTINGS):
     body, parts, issued = state
-    return Tenant(SETTINGS, thaw(body, parts, GroundPart), thaw(issued, {}, IssuedPart))
+    return Tenant(settings, thaw(body, parts, GroundPart), thaw(issued, {}, IssuedPart))
 
 
 @pytest.fixture(scope="module")
 def learned():
+    return after_ordinary_days(SETTINGS)
+
+
+def after_ordinary_days(settings):
     """A tenant after eight ordinary days, as bytes."""
-    tenant = Tenant(SETTINGS)
+    tenant = Tenant(settings)
     for at in range(0, LEARNED, 6):
         tenant.take(table([r for hour in range(at, at + 6) for r in usual(hour)]))
     tenant.tell_time(MONDAY + LEARNED * HOUR)
@@ -82,9 +89,9 @@ def learned():
     return frozen(tenant)
 
 
-def play(learned, hours, delay, *, each=None):
+def play(learned, hours, delay, *, each=None, settings=SETTINGS):
     """Feed ``hours`` (lists of rows); ``delay(row)`` is how many hours late a row comes."""
-    stream = Stream(learned)
+    stream = Stream(learned, settings)
     held = {}
     for at, rows in enumerate(hours):
         for row in rows:
@@ -229,18 +236,74 @@ def test_a_record_of_next_week_is_counted_and_closes_nothing(learned):
     assert stream.tenant.clock == clock
 
 
-def test_a_restart_at_every_hour_changes_nothing(learned):
-    def restart(stream):
-        stream.tenant.prune()
-        stream.tenant = thawed(frozen(stream.tenant))
+def restart(stream):
+    """Its head is gone: all since the ground is judged anew."""
+    stream.tenant.prune()
+    stream.tenant = thawed(frozen(stream.tenant), stream.tenant.settings)
 
-    hours = day(fails, length=14)
-    late = lambda r: 3 * (r[4] == 90036 and r[1] % 2)  # noqa: E731 # one rule for both
+
+@pytest.mark.parametrize("hours_late", [0, 3, 6])
+def test_a_restart_at_every_hour_changes_nothing(learned, hours_late):
+    hours = day(fails, drops, length=14)
+    late = lambda r: hours_late * (r[4] == 90036 and r[1] % 2)  # noqa: E731 # one rule for both
     straight = play(learned, hours, late)
     broken = play(learned, hours, late, each=restart)
-    same(broken, straight)
+    assert broken.flags == straight.flags
+    assert broken.incidents == straight.incidents
     told_in_order(broken)
-    assert [f.flag_id for f in broken.flags] == [f.flag_id for f in straight.flags]
+
+
+def test_a_head_is_not_led_on_from_hours_that_were_incomplete():
+    """Nothing more comes, and yet what is known of an hour changes: time passes."""
+    delay = {"entra_signin_noninteractive": {"declared_delay_seconds": 6 * 3600}}
+    detection = {"warm_up_hours": 96}
+    slow = Settings.of(Config.model_validate({"detection": detection, "sources": delay}))
+    learned = after_ordinary_days(slow)
+    hours = day(fails, drops, length=14)
+    straight = play(learned, hours, lambda _: 0, settings=slow)
+    assert straight.flags
+    broken = play(learned, hours, lambda _: 0, settings=slow, each=restart)
+    assert broken.flags == straight.flags
+    assert broken.incidents == straight.incidents
+
+
+def test_a_head_is_made_anew_when_its_feed_turns_out_to_be_behind(learned):
+    def behind(stream):
+        at = MONDAY + stream.hour * HOUR
+        sources = (Source.ENTRA_SIGNIN_NONINTERACTIVE,)
+        done = stream.hour - LEARNED
+        reached = at if done < 4 or done > 9 else at - 5 * HOUR
+        state = FeedState.WORKING if reached == at else FeedState.BEHIND
+        notice = FeedNotice("graph", sources, state, at, reached, MONDAY, 10**7)
+        stream.tenant.hear("t", notice)
+
+    def both(stream):
+        restart(stream)
+        behind(stream)
+
+    hours = day(fails, drops, length=14)
+    straight = play(learned, hours, lambda _: 0, each=behind)
+    assert straight.flags
+    broken = play(learned, hours, lambda _: 0, each=both)
+    assert broken.flags == straight.flags
+    assert broken.incidents == straight.incidents
+
+
+def test_an_hour_is_led_by_the_head_once(learned, monkeypatch):
+    """A tenant whose records come in time is judged for good hour by hour, not day by day."""
+    stream, led = Stream(learned), []
+    advance = Judging.advance
+
+    def counted(judging, settings, events, **how):
+        led.append((how["until"] - how["start"]) // HOUR)
+        return advance(judging, settings, events, **how)
+
+    for rows in day(length=5):
+        stream.feed(rows)
+    monkeypatch.setattr(Judging, "advance", counted)
+    for rows in day(length=9)[5:]:
+        stream.feed(rows)
+    assert led == [1, 4] * 4
 
 
 def test_going_on_from_an_older_ground_tells_nothing_twice(learned):

@@ -2,9 +2,10 @@
 
 Three layers of time. The **ground** is judged for good, one whole UTC day at a time, as a
 backfill judges it, once no record of that day can come any more (``GRACE``). The **head** is
-a copy of it, led on over the hours that are probably whole, and made anew each hour. The
-hours since are judged on a copy of the head whenever there is news. What all three give is
-compared with what was issued (:mod:`pipeline.model.issued`), and the difference goes out.
+a copy of it, led on over the hours that are probably whole, an hour further each hour; it is
+made anew from the ground when something came that it should have known. The hours since are
+judged on a copy of the head whenever there is news. What all three give is compared with what
+was issued (:mod:`pipeline.model.issued`), and the difference goes out.
 So late records change what they would have changed, and in the end everything is, by
 construction, what a backfill of the same records gives.
 
@@ -63,10 +64,18 @@ _HOUR: Final = timedelta(hours=1)
 
 @dataclass(slots=True)
 class _Head:
+    """The ground led on to ``to``, in ``hour``, and what that gave.
+
+    ``settled`` is how long its feeds need for a minute; the head is not ``firm`` once the same
+    hours judged again would give something else.
+    """
+
     judging: Judging
     truth: Truth
     to: datetime
     hour: datetime
+    settled: timedelta = timedelta(0)
+    firm: bool = True
 
 
 class Tenant:
@@ -177,6 +186,8 @@ class Tenant:
         if events.num_rows:
             self.shows.took(events, time)
             self._tail.keep(events, time)
+            if self._head is not None and int(time.min()) < to_us(self._head.to):
+                self._head.firm = False
             self._news = True
             self._settle()
 
@@ -278,23 +289,38 @@ class Tenant:
         judging, truth = self.ground.ground.copy(), Truth()
         end = _day(from_us(self._tail.newest)) + _DAY
         self._lead(judging, truth, self._start(), max(end, self._start()), now, finish=True)
-        self._head, self._watching = None, judging
+        # At the end of all records none is waited for: no log is silent.
+        self._head, self._watching, self._open = None, judging, None
         return truth, True
 
     def _judge_open(self, now: datetime) -> tuple[Truth, bool]:
-        """The truth by now, and whether the head is new, so that all of it counts."""
+        """The truth by now, and whether the head is of this hour, so that all of it counts."""
         hour = _floor(now)
         head = self._head
         fresh = head is None or head.hour != hour
         if head is None or fresh:
-            start = self._start()
-            head = _Head(self.ground.ground.copy(), Truth(), max(start, hour - HEAD_LAG), hour)
-            self._lead(head.judging, head.truth, start, head.to, now)
+            if head is None or not head.firm or not self._knows(head.to, head.settled, now):
+                start = self._start()
+                head = _Head(self.ground.ground.copy(), Truth(), start, hour)
+            self._lead_head(head, hour, now)
             self._head, self._watching = head, head.judging
         truth = Truth(list(head.truth.flags), list(head.truth.incidents))
         self._open = head.judging.copy()
         self._lead(self._open, truth, head.to, hour + _HOUR, now)
         return truth, fresh
+
+    def _lead_head(self, head: _Head, hour: datetime, now: datetime) -> None:
+        """Lead the head on to where it belongs in ``hour``."""
+        until = max(head.to, hour - HEAD_LAG)
+        for block in self._lead(head.judging, head.truth, head.to, until, now):
+            waits = [late for _, late in block.settle.values()]
+            head.settled = max([head.settled, *(timedelta(seconds=w) for w in waits)])
+        head.to, head.hour = until, hour
+        head.firm = self._knows(until, head.settled, now)
+
+    def _knows(self, moment: datetime, settled: timedelta, now: datetime) -> bool:
+        """Whether each feed has come so far that no minute before ``moment`` is incomplete."""
+        return min([now, *self._reached.values()]) - moment >= settled
 
     def _silences(self, now: datetime) -> dict[str, FeedNotice]:
         """Of logs that are read live: how each does by its records, however well its reader is."""
@@ -314,8 +340,8 @@ class Tenant:
         now: datetime,
         *,
         finish: bool = False,
-    ) -> None:
-        reached = self._reached
+    ) -> list[WindowBlock]:
+        reached, blocks = self._reached, []
         for begin, end in _days(start, until):
             events = self._tail.between(begin, end)
             judged = judging.advance(
@@ -323,8 +349,10 @@ class Tenant:
             )
             truth.add(judged)
             self.shows.led(judged, now, finish=finish)
+            blocks.append(judged.block)
             if begin <= now <= end:
                 self._look(judged.block, now)
+        return blocks
 
     def _look(self, block: WindowBlock, now: datetime) -> None:
         minutes = int((now - block.start).total_seconds() // 60)
