@@ -16,6 +16,7 @@ import pytest
 
 from pipeline.simulate.run import simulate
 from pipeline.simulate.spec import SimulationSpec
+from tests import warm
 
 pytestmark = pytest.mark.scenario
 RUN = "from pipeline.cli.main import run; run()"
@@ -28,7 +29,7 @@ LITTLE_SPACE = (
 
 def start(out, *paths, before="", options=()):
     command = [sys.executable, "-c", before + RUN, "backfill"]
-    return subprocess.Popen(
+    return warm.Popen(
         [*command, *map(str, paths), "--out", str(out), "--workers", "1", *options],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

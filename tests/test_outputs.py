@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 import sys
 from collections import defaultdict
 from pathlib import Path
@@ -18,6 +17,7 @@ from pipeline.model.documents import from_json, to_json
 from pipeline.model.json_schema import PUBLISHED, SCHEMA_FOLDER
 from pipeline.model.trace import TRACE_SCHEMA
 from pipeline.model.window import TIMELINE_SCHEMA, WINDOW_SCHEMA
+from tests import warm
 
 pytestmark = pytest.mark.scenario
 
@@ -35,7 +35,7 @@ LINES = {
 def outrider(*arguments: object) -> None:
     code = "from pipeline.cli.main import run; run()"
     command = [sys.executable, "-c", code, *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = warm.run(command)
     assert done.returncode in {0, 4}, done.stderr[-2000:]
 
 

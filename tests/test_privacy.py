@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,8 @@ import pyarrow.compute as pc
 import pyarrow.ipc
 import pyarrow.parquet as pq
 import pytest
+
+from tests import warm
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,12 +32,7 @@ FORMS = {
 def outrider(*arguments: object, code: tuple[int, ...] = (0,)) -> str:
     """Everything that a command prints, at the most talkative level."""
     command = [sys.executable, "-c", "from pipeline.cli.main import run; run()"]
-    done = subprocess.run(
-        [*command, "--log-level", "debug", "--debug", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = warm.run([*command, "--log-level", "debug", "--debug", *map(str, arguments)])
     assert done.returncode in code, done.stderr[-2000:]
     return done.stdout + done.stderr
 

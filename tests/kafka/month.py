@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -31,6 +30,7 @@ from pipeline.runtime.metrics import Metrics
 from pipeline.simulate.run import simulate
 from pipeline.simulate.spec import SimulationSpec
 from pipeline.window.arrival import DECLARED
+from tests import warm
 
 # The long version is a month of five tenants; the short one keeps every step of it.
 LONG = bool(os.environ.get("OUTRIDER_TEST_LONG"))
@@ -80,9 +80,7 @@ class Month:
         paths = [str(p) for p in sorted(self.logs.glob(f"*/tenant{number}"))]
         command = [*OUTRIDER, "backfill", *paths, "--advisories", str(self.advisories)]
         env = os.environ | {KEY_VARIABLE: KEY}
-        done = subprocess.run(
-            [*command, "--out", str(out)], env=env, capture_output=True, text=True, check=False
-        )
+        done = warm.run([*command, "--out", str(out)], env=env)
         assert done.returncode in {0, 4}, done.stderr
         for name in ("flags", "incidents"):
             lines = (out / f"{name}.ndjson").read_text("utf-8").splitlines()
@@ -218,14 +216,14 @@ class Workers:
     def start(self, name: str) -> None:
         command = [*OUTRIDER, "detect", "--config", str(self.path), "--name", name]
         with (self.folder / f"{name}.log").open("ab") as log:
-            self.running[name] = subprocess.Popen(command, stdout=log, stderr=log)
+            self.running[name] = warm.Popen(command, stdout=log, stderr=log)
 
     def collect(self, month: Month, *, rows: int, scatter: int, pace: float) -> None:
         """Send a month as the process ``collector``."""
         told = (str(month.folder), str(self.path), str(self.folder / "spool"), rows, scatter, pace)
         code = f"from tests.kafka.month import send; send(*{told!r})"
         with (self.folder / "collector.log").open("ab") as log:
-            self.running["collector"] = subprocess.Popen(
+            self.running["collector"] = warm.Popen(
                 [sys.executable, "-c", code], stdout=log, stderr=log, cwd=ROOT
             )
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -21,6 +20,7 @@ from pipeline.runtime.kafka import client
 from pipeline.runtime.kafka.client import Topics, admin, consumer
 from pipeline.runtime.kafka.letters import letter_of
 from pipeline.runtime.metrics import Metrics
+from tests import warm
 from tests.kafka.publishing import (
     PARTITIONS,
     Publisher,
@@ -117,7 +117,7 @@ def test_killed_at_random_moments_each_revision_is_in_the_files_once_and_in_orde
     arguments = ["deliver", "--out", str(out), "--name", "a"]
     arguments += ["--config", str(written(config, tmp_path / "outrider.toml"))]
     with (tmp_path / "log").open("wb") as log:
-        last = subprocess.Popen([*COMMAND, *arguments], stdout=log, stderr=log)
+        last = warm.Popen([*COMMAND, *arguments], stdout=log, stderr=log)
     try:
         until(lambda: len(lines(out)) >= len(publisher.sent), lambda: time.sleep(0.1))
         last.send_signal(signal.SIGTERM)

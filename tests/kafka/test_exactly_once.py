@@ -7,7 +7,6 @@ import json
 import os
 import random
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -32,6 +31,7 @@ from pipeline.runtime.kafka.topics import init, verify
 from pipeline.runtime.live.engine import Engine
 from pipeline.runtime.live.tenant import Tenant
 from pipeline.runtime.metrics import Metrics
+from tests import warm
 from tests.live.small_tenant import HOUR, LEARNED, MONDAY, SETTINGS, outage, table, usual
 
 TENANTS = [f"tenant-{n}" for n in range(4)]
@@ -240,7 +240,7 @@ def test_killed_workers_lose_and_repeat_nothing(config, straight, tmp_path):
 
     def start(name):
         with (tmp_path / f"{name}.log").open("ab") as log:
-            running[name] = subprocess.Popen([*command, "--name", name], stdout=log, stderr=log)
+            running[name] = warm.Popen([*command, "--name", name], stdout=log, stderr=log)
 
     send = threading.Thread(target=send_all, args=(config,))
     send.start()

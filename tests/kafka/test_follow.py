@@ -22,6 +22,7 @@ from pipeline.model.dead_letter import DeadLetter
 from pipeline.model.errors import ConfigError, RetriableError
 from pipeline.runtime.kafka.letters import record_of, replay_mark
 from pipeline.runtime.metrics import Metrics
+from tests import warm
 from tests.kafka.publishing import (
     Publisher,
     document,
@@ -178,7 +179,7 @@ class Served:
 
     def __init__(self, folder, *arguments):
         with (folder / "log").open("ab") as log:
-            self.process = subprocess.Popen(
+            self.process = warm.Popen(
                 [*COMMAND, "serve", "--bind", "127.0.0.1:0", *arguments],
                 stdout=subprocess.PIPE,
                 stderr=log,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
 import sys
 import time
 
@@ -20,6 +19,7 @@ from pipeline.runtime.kafka.notices import Notices
 from pipeline.runtime.live.pool import DaemonPool
 from pipeline.runtime.metrics import Metrics
 from pipeline.runtime.notify_settings import settings_of
+from tests import warm
 from tests.kafka.publishing import LOG, Publisher, fresh, until, written
 from tests.services.pagerduty import ROUTING_KEY, PagerDuty
 from tests.services.server import serving
@@ -118,14 +118,14 @@ def test_the_command_serves_a_siem_and_a_pager_at_once_killed_and_stopped(
         arguments += ["--name", "a", "--out", str(tmp_path / "out")]
         publisher.send(incident("inc-1"))
         log = (tmp_path / "log").open("wb")  # closed below
-        first = subprocess.Popen([*COMMAND, *arguments], stdout=log, stderr=log)
+        first = warm.Popen([*COMMAND, *arguments], stdout=log, stderr=log)
         try:
             until(lambda: pagerduty.alerts and splunk.indexed, lambda: time.sleep(0.05))
         finally:
             first.kill()
             first.wait()
         publisher.send(incident("inc-1", 2, **OVER), incident("inc-2"))
-        last = subprocess.Popen([*COMMAND, *arguments], stdout=log, stderr=log)
+        last = warm.Popen([*COMMAND, *arguments], stdout=log, stderr=log)
         try:
             until(
                 lambda: len(pagerduty.events) >= 3 and len(splunk.indexed) >= 3,
@@ -146,8 +146,6 @@ def test_the_command_serves_a_siem_and_a_pager_at_once_killed_and_stopped(
 
 def test_people_without_a_place_to_keep_it_are_an_error_that_says_so(config, pagerduty, tmp_path):
     path = settings(config, pagerduty, tmp_path)
-    done = subprocess.run(
-        [*COMMAND, "deliver", "--config", str(path)], capture_output=True, text=True, check=False
-    )
+    done = warm.run([*COMMAND, "deliver", "--config", str(path)])
     assert done.returncode == 2
     assert "pagerduty.soc: give --state DIR" in done.stderr

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 
+from tests import warm
 from tests.unit.connectors.vendor_records import APPS, TENANT, guid, sign_in, stamp
 
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
@@ -83,7 +84,8 @@ def export(folder):
 
 def start(command, *options, before="", around=()):
     """The command as a process of its own, perhaps started by another."""
-    process = subprocess.Popen(
+    made = subprocess.Popen if around else warm.Popen
+    process = made(
         [*map(str, around), sys.executable, "-c", before + RUN, command, *map(str, options)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

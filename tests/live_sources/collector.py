@@ -1,7 +1,4 @@
-"""The loop of ``outrider run`` with simulated time: what tests/live_sources/fortnight.py starts.
-
-python collector.py FOLDER UNTIL
-"""
+"""The loop of ``outrider run`` with simulated time: what tests/live_sources/fortnight.py starts."""
 
 from __future__ import annotations
 
@@ -23,15 +20,15 @@ from pipeline.runtime.live.feeds import Feeds
 from pipeline.runtime.live.wiring import Wiring
 from pipeline.runtime.metrics import Metrics
 from pipeline.runtime.telemetry import get_logger
+from tests.live_sources.fortnight import SharedClock
 
 IDLE = timedelta(minutes=5)
 BUSY = timedelta(seconds=5)
 AGAIN = timedelta(seconds=30)  # a source that failed is asked again so soon
 
 
-def main(folder, until):
-    from tests.live_sources.fortnight import SharedClock  # the path is set below
-
+def main():
+    folder, until = Path(sys.argv[1]), float(sys.argv[2])
     # Everything stays in the journal, to be looked at; judging is tested elsewhere.
     embedded.SNAPSHOT_ROWS, embedded.SNAPSHOT_SECONDS = sys.maxsize, float("inf")
     Engine.due = lambda *_, **__: []
@@ -59,8 +56,3 @@ def main(folder, until):
         failing = any(b.standing.problem for b in feeds._each)
         clock.advance(BUSY if busy else AGAIN if failing else IDLE)
     ledger.close()
-
-
-if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).parents[2]))
-    main(Path(sys.argv[1]), float(sys.argv[2]))

@@ -11,16 +11,15 @@ import mmap
 import random
 import ssl
 import struct
-import subprocess
 import sys
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import trustme
 
 from pipeline.ledger.store import Ledger
 from pipeline.runtime.live.messages import Kind, unpack_advisories, unpack_events, unpack_notice
+from tests import warm
 from tests.live_sources.graph_tenant import changed, signed_in
 from tests.services.activity import AUDIENCE as ACTIVITY
 from tests.services.activity import EXCHANGE, Activity
@@ -35,7 +34,7 @@ MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 TROUBLE = {"throttled": 0.05, "failing": 0.02, "hung_up": 0.01, "cut": 0.01}
 TOKEN_SECONDS = 20 * 60
-PROGRAM = Path(__file__).with_name("collector.py")
+RUN = "from tests.live_sources.collector import main; main()"
 
 
 class SharedClock:
@@ -167,9 +166,9 @@ class World:
     def start(self):
         """The collector, a process of its own, until all of the fortnight is read."""
         until = (self.until + 10 * HOUR).timestamp()
-        command = [sys.executable, str(PROGRAM), str(self.folder), str(until)]
+        command = [sys.executable, "-c", RUN, str(self.folder), str(until)]
         with (self.folder / "log").open("ab") as log:
-            return subprocess.Popen(command, stdout=log, stderr=log)
+            return warm.Popen(command, stdout=log, stderr=log)
 
     @property
     def log(self):
