@@ -25,7 +25,7 @@ def lived(tmp_path):
     def run(name, *, without=(), sources=None, users=150):
         configure("json", level="error")
         spec = SimulationSpec(
-            scenarios=(name,), users=users, seed=11, compression="zstd", without=without
+            scenarios=(name,), users=users, weeks=3, seed=11, compression="zstd", without=without
         )
         simulate(spec, tmp_path / "logs")
         parts = [tmp_path / "logs" / p for p in ("signins", "audit", "directory")]
