@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import multiprocessing
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import numba
 from numba.core.caching import FunctionCache
@@ -13,6 +14,10 @@ from numba.core.runtime.nrt import rtsys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from multiprocessing.context import SpawnProcess
+
+_folders: Final[list[Path]] = []
+_elsewhere: Final[list[SpawnProcess]] = []
 
 _F = TypeVar("_F", bound="Callable[..., Any]")
 
@@ -28,6 +33,8 @@ def compiler(sources: Iterable[Path]) -> Callable[[_F], _F]:
     divided by zero is infinite.
     """
     folder = _folder(sources)
+    if folder is not None:
+        _folders.append(folder)
 
     def compiled(function: _F) -> _F:
         if folder is not None:
@@ -42,6 +49,18 @@ def compiler(sources: Iterable[Path]) -> Callable[[_F], _F]:
     return compiled
 
 
+def compile_elsewhere(work: Callable[[], None]) -> None:
+    """Have another process do ``work`` and keep the code that it compiles, while this one goes on.
+
+    Whoever needs code first waits until it is done. It does nothing where some code of each
+    module so far imported is kept already, or where none can be.
+    """
+    if _folders and not all(any(folder.rglob("*.nbi")) for folder in _folders):
+        process = multiprocessing.get_context("spawn").Process(target=work, daemon=True)
+        process.start()
+        _elsewhere.append(process)
+
+
 class _Kept(FunctionCache):
     """Machine code that is loaded without the compiler.
 
@@ -52,6 +71,8 @@ class _Kept(FunctionCache):
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """The kept code for one signature, or None."""
+        while _elsewhere:
+            _elsewhere.pop().join()
         rtsys.initialize(target_context)
         with self._guard_against_spurious_io_errors():
             return self._load_overload(sig, target_context)  # type: ignore[no-untyped-call]

@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 _SCAN_BYTES = 512 * 2**20
 # A worker that starts costs about a second of imports; below this the parent does it all.
 _ALONE_BYTES = 24 * 2**20
+# Each process has this many tasks at least, so that none waits long for the last one of another;
+# a task that is smaller than some MB is not worth its files.
+_TASKS_EACH = 4
+_LEAST_TASK = 4 * 2**20
 # Tasks a worker has before it: one to work on, one that waits.
 _AHEAD = 2
 
@@ -140,7 +144,7 @@ def parse_all(
         settings: of normalising.
         mark: fingerprint of the settings.
         workers: processes.
-        task_bytes: packed input a task.
+        task_bytes: packed input a task, at most.
         done: called after each task, the kept ones included.
     """
     manifests = finished(folder, {u.unit_id for u in units}, mark)
@@ -149,7 +153,8 @@ def parse_all(
     have = {unit for m in manifests for unit in m.units}
     todo = [u for u in units if u.unit_id not in have]
     size = sum(u.stop - u.start for u in todo)
-    tasks = tasks_of(todo, folder, settings, mark, task_bytes, scan=size >= _SCAN_BYTES)
+    share = max(_LEAST_TASK, size // (_TASKS_EACH * workers))
+    tasks = tasks_of(todo, folder, settings, mark, min(task_bytes, share), scan=size >= _SCAN_BYTES)
     alone = [u for u in todo if u.path == "-"]
     if workers == 1 or alone or size < _ALONE_BYTES:
         fresh: Iterator[Manifest] = map(parse_task, tasks)
