@@ -1,4 +1,4 @@
-"""Worker processes: they leave Ctrl-C to their parent, and do not outlive it."""
+"""Worker processes: each has its share; they leave Ctrl-C to their parent, and end with it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,13 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
+from connectors.normalise.settings import NormaliseSettings
+from connectors.sources.units import FileUnit, Form
+from pipeline.runtime import parsing
+
+MIB = 2**20
 PARENT = """
 import multiprocessing, os, sys, time
 from concurrent.futures import ProcessPoolExecutor
@@ -47,3 +54,28 @@ def test_a_worker_ignores_ctrl_c_and_ends_with_its_parent():
         while lives(worker):
             assert time.monotonic() < ends
             time.sleep(0.02)
+
+
+@pytest.mark.parametrize(
+    ("files", "workers", "tasks"),
+    [(64, 2, 8), (64, 8, 16), (2048, 2, 64)],
+    ids=["some for each", "none below 4 MiB", "none above what was asked"],
+)
+def test_each_process_has_some_tasks(monkeypatch, tmp_path, files, workers, tasks):
+    """With one each, some would look on while others work."""
+    shared = []
+    monkeypatch.setattr(parsing, "_in_workers", lambda t, _: shared.extend(t) or iter(()))
+    units = [
+        FileUnit(f"u{n}", f"logs/{n}.json", Form.JSON_DOCUMENT, 0, MIB, MIB) for n in range(files)
+    ]
+    parsing.parse_all(
+        units,
+        tmp_path,
+        NormaliseSettings(key=b"0" * 32, tenant="t", site_names={}),
+        mark="m",
+        workers=workers,
+        task_bytes=32 * MIB,
+        done=lambda _: None,
+    )
+    assert len(shared) == tasks
+    assert [u for task in shared for u in task.units] == units
