@@ -9,7 +9,8 @@ glibc keeps what was freed, up to a bound.
 from __future__ import annotations
 
 import ctypes
-from typing import Final
+import gc
+from typing import Any, Final
 
 import pyarrow as pa
 
@@ -27,10 +28,28 @@ def keep_freed() -> None:
 
     Affects what is allocated from now on.
     """
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (OSError, TypeError, AttributeError):  # another C library: musl, macOS, Windows
+    mallopt = _of_c("mallopt")
+    if mallopt is None:
         return
     pa.set_memory_pool(pa.system_memory_pool())
     mallopt(_MMAP_THRESHOLD, _LARGEST_KEPT)
     mallopt(_TRIM_THRESHOLD, _MOST_KEPT)
+
+
+def give_back() -> None:
+    """Hand to the kernel what is free: for when others go on with a part of the work.
+
+    Elsewhere than on glibc it is for the C library to do.
+    """
+    gc.collect()
+    malloc_trim = _of_c("malloc_trim")
+    if malloc_trim is not None:
+        malloc_trim(0)
+
+
+def _of_c(name: str) -> Any:
+    """A function of glibc, None in another C library: musl, macOS, Windows."""
+    try:
+        return getattr(ctypes.CDLL(None), name)
+    except (OSError, TypeError, AttributeError):
+        return None

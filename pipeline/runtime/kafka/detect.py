@@ -38,6 +38,7 @@ from pipeline.runtime.kafka.stored import read_back
 from pipeline.runtime.kafka.writing import Writing
 from pipeline.runtime.live.messages import UnreadableMessageError
 from pipeline.runtime.live.observe import count, observe
+from pipeline.runtime.memory import give_back
 from pipeline.runtime.tracing import span
 
 if TYPE_CHECKING:
@@ -194,6 +195,8 @@ class Detector:
             self._partitions.pop(place.partition, None)
             with suppress(KeyError):  # it was never told
                 self._metrics.lag.remove(str(place.partition))
+        if gone:
+            give_back()
         places = sorted(p for p in held if p.partition not in self._partitions)
         if not places:
             return

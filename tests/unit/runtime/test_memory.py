@@ -45,3 +45,32 @@ def test_days_that_follow_touch_no_new_memory():
     assert pool == "system"
     assert faults < 100
     assert faults * 5 < days_of("leave")[0]
+
+
+HANDED_OVER = """
+import json
+from pathlib import Path
+import numpy as np
+from pipeline.runtime.memory import give_back, keep_freed
+
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 // 2**20
+
+keep_freed()
+before = resident()
+held = [np.ones(100_000 + n) for n in range(256)]  # 200 MiB
+last = np.ones(100_000)  # above them, so that only what is asked for goes back
+held = None
+kept = resident()
+give_back()
+print(json.dumps([kept - before, resident() - before]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="glibc alone has it")
+def test_what_others_go_on_with_is_given_back():
+    command = [sys.executable, "-c", HANDED_OVER]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    kept, left = json.loads(done.stdout)
+    assert kept > 150
+    assert left < 20
