@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 import numba
 from numba.core.caching import FunctionCache
 from numba.core.runtime.nrt import rtsys
+from numba.core.types import unliteral
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -41,6 +42,7 @@ def compiler(sources: Iterable[Path]) -> Callable[[_F], _F]:
             # Read by numba as it meets the function; others may have set it for theirs.
             setattr(numba.config, "CACHE_DIR", str(folder))  # noqa: B010 # a setting that its types lack
         dispatcher: Any = numba.njit(nogil=True, error_model="numpy")(function)
+        _forget_values(dispatcher)
         if folder is not None:
             # What cache=True does, with a cache of our own.
             dispatcher._cache = _Kept(function)  # type: ignore[no-untyped-call] # noqa: SLF001
@@ -59,6 +61,20 @@ def compile_elsewhere(work: Callable[[], None]) -> None:
         process = multiprocessing.get_context("spawn").Process(target=work, daemon=True)
         process.start()
         _elsewhere.append(process)
+
+
+def _forget_values(dispatcher: Any) -> None:
+    """Have one version for all whole numbers that callers write out.
+
+    Numba makes one for each: of the sign-in reader's smallest function it made twelve.
+    """
+    template = dispatcher.get_call_template
+
+    def one_for_all(args: tuple[Any, ...], kws: dict[str, Any]) -> Any:
+        plain = {name: unliteral(kind) for name, kind in kws.items()}
+        return template(tuple(map(unliteral, args)), plain)
+
+    dispatcher.get_call_template = one_for_all
 
 
 class _Kept(FunctionCache):

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from pipeline.compiled import compiler
+
 PROGRAM = """
 import json, sys
 from pathlib import Path
@@ -34,6 +36,21 @@ told = [float(x) for x in doubled(np.array([3.0, 4.0]))]
 hits = sum(doubled.stats.cache_hits.values())
 print(json.dumps([told, hits, "numba.np.linalg" in sys.modules]))
 """
+
+
+def test_numbers_that_callers_write_out_share_one_version():
+    compiled = compiler([Path(__file__)])
+
+    @compiled
+    def plus(number, more):
+        return number + more
+
+    @compiled
+    def twice(number):
+        return plus(number, 3) + plus(number, more=4) + plus(5, number)
+
+    assert twice(1) == 4 + 5 + 6
+    assert len(plus.signatures) == 1
 
 
 def test_a_later_process_loads_it_without_the_compiler(tmp_path):
