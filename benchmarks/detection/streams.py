@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from scipy.signal import lfilter
 
 from benchmarks.detection.plan import DAY, DROPS, FAILURES, OUTAGE_MINUTES, SIZES, Plan
 
@@ -142,6 +141,8 @@ def slow_level(lanes: int, minutes: int, sd: float, memory: float, dice: Generat
     keep = np.exp(-1.0 / memory)
     shocks = dice.normal(0.0, sd * np.sqrt(1.0 - keep**2), (lanes, minutes))
     shocks[:, 0] = dice.normal(0.0, sd, lanes)
+    from scipy.signal import lfilter  # noqa: PLC0415 # 2 s of import, in each process that tests
+
     return np.asarray(np.exp(lfilter([1.0], [1.0, -keep], shocks, axis=1)))
 
 

@@ -34,7 +34,7 @@ from pipeline.runtime.metrics import Metrics
 from tests import warm
 from tests.live.small_tenant import HOUR, LEARNED, MONDAY, SETTINGS, outage, table, usual
 
-TENANTS = [f"tenant-{n}" for n in range(4)]
+TENANTS = [f"tenant-{n}" for n in range(3)]
 HOURS = LEARNED + 9
 WARM_UP = 96
 _names = itertools.count()
