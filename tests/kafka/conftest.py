@@ -1,20 +1,36 @@
 from __future__ import annotations
 
+import os
+import signal
+from types import SimpleNamespace
+
 import pytest
 
 from tests.kafka.broker import Cluster, require
 from tests.kafka.month import SIZE, Month
-from tests.shared import made_once
+from tests.shared import held_together, made_once
 
 
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory):
-    """One real broker for all tests of a process."""
+    """One real broker for all tests of a run: to start and to wait is most of what it costs."""
     require()
-    held = Cluster(tmp_path_factory.mktemp("kafka"))
-    held.start()
-    yield held
-    held.kill()
+    with held_together(tmp_path_factory, "kafka", _start, _stop) as held:
+        yield held
+
+
+def _start(folder):
+    own = folder / f"of-{os.getpid()}"
+    own.mkdir()
+    made = Cluster(own)
+    made.start()
+    process = made.running[0]
+    process.returncode = 0  # no longer for this process alone to end
+    return SimpleNamespace(servers=made.servers, pid=process.pid)
+
+
+def _stop(held):
+    os.kill(held.pid, signal.SIGKILL)
 
 
 @pytest.fixture(scope="session")
