@@ -71,7 +71,7 @@ def _forget_values(dispatcher: Any) -> None:
     template = dispatcher.get_call_template
 
     def one_for_all(args: tuple[Any, ...], kws: dict[str, Any]) -> Any:
-        plain = {name: unliteral(kind) for name, kind in kws.items()}
+        plain = {name: unliteral(kind) for name, kind in kws.items()}  # type: ignore[no-untyped-call]
         return template(tuple(map(unliteral, args)), plain)
 
     dispatcher.get_call_template = one_for_all
