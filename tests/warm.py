@@ -32,7 +32,7 @@ _LONGEST = 1 << 17
 _server = []
 
 
-class Popen(subprocess.Popen):
+class _Fork(subprocess.Popen):
     """What ``subprocess.Popen([sys.executable, "-c", CODE, ...])`` gives, without the import."""
 
     def _execute_child(self, args, *how):
@@ -68,6 +68,10 @@ class Popen(subprocess.Popen):
         status = _number(self._told)
         os.close(self._told)
         return self.pid, status
+
+
+# Elsewhere a fork of what has loaded the system's frameworks is not safe.
+Popen = _Fork if sys.platform == "linux" else subprocess.Popen
 
 
 def run(args, *, timeout=300, **how):

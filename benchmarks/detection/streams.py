@@ -138,11 +138,11 @@ def daily_swing(lanes: int, minutes: int, dice: Generator) -> Floats:
 
 def slow_level(lanes: int, minutes: int, sd: float, memory: float, dice: Generator) -> Floats:
     """Exponential of a stationary first-order autoregression, forgetting over ``memory``."""
+    from scipy.signal import lfilter  # noqa: PLC0415 # 2 s of import, in each process that tests
+
     keep = np.exp(-1.0 / memory)
     shocks = dice.normal(0.0, sd * np.sqrt(1.0 - keep**2), (lanes, minutes))
     shocks[:, 0] = dice.normal(0.0, sd, lanes)
-    from scipy.signal import lfilter  # noqa: PLC0415 # 2 s of import, in each process that tests
-
     return np.asarray(np.exp(lfilter([1.0], [1.0, -keep], shocks, axis=1)))
 
 

@@ -50,7 +50,7 @@ def demo(
     single failure, and the advisory comes late. Everything is made up but the story.
     """
     start_logging()
-    # The first run on a machine compiles for 25 s of processor: twice as long as the simulation.
+    # The first run on a machine compiles for some 23 s of processor; to simulate takes less.
     compile_elsewhere(judge_a_small_tenant)
     note(f"simulating {SPEC.users} users over {SPEC.weeks} weeks into {out / 'logs'}")
     run_simulation(SPEC, out / "logs")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import importlib
+import sys
 from typing import Any, Final
 
 import typer.main
@@ -68,8 +69,11 @@ def _load(module: str) -> Any:
     """Import a command's module with all that it needs.
 
     Of a thousand modules nothing becomes garbage: to look for some takes a tenth of their import,
-    and again of every full collection after it.
+    and again of every full collection after it. Once is enough: what is garbage by a second call
+    would be kept for ever.
     """
+    if module in sys.modules:
+        return sys.modules[module]
     gc.disable()
     try:
         return importlib.import_module(module)

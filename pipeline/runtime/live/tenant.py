@@ -312,9 +312,8 @@ class Tenant:
     def _lead_head(self, head: _Head, hour: datetime, now: datetime) -> None:
         """Lead the head on to where it belongs in ``hour``."""
         until = max(head.to, hour - HEAD_LAG)
-        for block in self._lead(head.judging, head.truth, head.to, until, now):
-            waits = [late for _, late in block.settle.values()]
-            head.settled = max([head.settled, *(timedelta(seconds=w) for w in waits)])
+        settled = self._lead(head.judging, head.truth, head.to, until, now)
+        head.settled = max(head.settled, settled)
         head.to, head.hour = until, hour
         head.firm = self._knows(until, head.settled, now)
 
@@ -340,8 +339,9 @@ class Tenant:
         now: datetime,
         *,
         finish: bool = False,
-    ) -> list[WindowBlock]:
-        reached, blocks = self._reached, []
+    ) -> timedelta:
+        """Judge a stretch; gives how long its slowest feed needs until a minute is known."""
+        reached, settled = self._reached, 0.0
         for begin, end in _days(start, until):
             events = self._tail.between(begin, end)
             judged = judging.advance(
@@ -349,10 +349,10 @@ class Tenant:
             )
             truth.add(judged)
             self.shows.led(judged, now, finish=finish)
-            blocks.append(judged.block)
+            settled = max([settled, *(late for _, late in judged.block.settle.values())])
             if begin <= now <= end:
                 self._look(judged.block, now)
-        return blocks
+        return timedelta(seconds=settled)
 
     def _look(self, block: WindowBlock, now: datetime) -> None:
         minutes = int((now - block.start).total_seconds() // 60)
