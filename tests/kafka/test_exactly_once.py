@@ -11,12 +11,13 @@ import sys
 import threading
 import time
 from collections import Counter
+from contextlib import suppress
 
 import pytest
 import structlog
 from kafka import TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType
-from kafka.errors import KafkaError
+from kafka.errors import InvalidProducerEpochError, KafkaError, ProducerFencedError
 
 from pipeline.model.clock import SystemClock
 from pipeline.model.contracts import Poll
@@ -384,6 +385,29 @@ def test_a_worker_that_is_stopped_leaves_nothing_to_take_in_again(config):
     reader.close()
     states = read_back(config, range(config.partitions))
     assert sorted(name for kept in states.values() for name in kept) == TENANTS
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda one, topic: one.send(topic, value=b"later"),
+        lambda one, _: one.commit_transaction(),
+        lambda one, _: one.begin_transaction(),
+    ],
+    ids=["send", "commit", "begin"],
+)
+def test_a_producer_that_was_shut_out_says_so_from_every_call(config, call):
+    topic = Topics(config.prefix).dead
+    older = producer(config, f"{config.prefix}-one")
+    older.begin_transaction()
+    producer(config, f"{config.prefix}-one").close()
+    with suppress(KafkaError):  # which of the two learns it first, the client decides
+        older.send(topic, value=b"late").get(timeout=30)
+    for _ in range(2):
+        with pytest.raises((ProducerFencedError, InvalidProducerEpochError)):
+            call(older, topic)
+    with suppress(KafkaError):
+        older.close(timeout=1)
 
 
 def test_settings_that_would_lose_something_are_named(config):

@@ -133,7 +133,11 @@ def passing_reason(error: BaseException) -> str:
     if isinstance(error, OutriderError):
         return str(error)
     told = _TROUBLE.get(trouble(error))
-    return told or f"{type(error).__name__}; check that it runs and lets us in"
+    if told is not None:
+        return told
+    # A bare KafkaError says nothing; the client wraps what it comes from in some.
+    inner = next((found for found in error.args if isinstance(found, BaseException)), error)
+    return f"{type(inner).__name__}; check that it runs and lets us in"
 
 
 def _denied(

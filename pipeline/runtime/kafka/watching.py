@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from kafka.errors import KafkaTimeoutError
+from kafka.errors import KafkaError, KafkaTimeoutError
 
 from connectors.kafka.producing import Producer as Ended
 from pipeline.runtime.kafka.refusals import fatal_reason
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pipeline.model.errors import OutriderError
     from pipeline.runtime.config import Kafka
 
@@ -49,7 +52,19 @@ class Producer(Ended):
     """A producer that does not wait for ever for a broker that keeps it out, or is gone.
 
     What a transaction came to is not known after either: whoever goes on reads what is committed.
+    Once something has ended the transaction, every later call raises that and not, as the
+    client's own does, a bare ``KafkaError``: whoever was shut out learns it from each of them.
     """
+
+    def begin_transaction(self) -> None:
+        """As the client's own; raises what ended the transaction before."""
+        with self._cause():
+            super().begin_transaction()
+
+    def send(self, topic: str, **record: Any) -> Any:
+        """As the client's own; raises what ended the transaction."""
+        with self._cause():
+            return super().send(topic, **record)
 
     def commit_transaction(self) -> None:
         """As the client's own.
@@ -57,17 +72,21 @@ class Producer(Ended):
         Raises:
             RefusedError: a broker keeps us out.
             KafkaTimeoutError: no broker answers.
+            KafkaError: what ended the transaction.
         """
-        self._wait(self._transaction_manager.begin_commit())
+        with self._cause():
+            self._wait(self._transaction_manager.begin_commit())
 
     def abort_transaction(self) -> None:
         """As the client's own; raises what :meth:`commit_transaction` does."""
-        self._wait(self._transaction_manager.begin_abort())
+        with self._cause():
+            self._wait(self._transaction_manager.begin_abort())
 
     def send_offsets_to_transaction(self, offsets: Any, group_metadata: Any) -> None:
         """As the client's own; raises what :meth:`commit_transaction` does."""
         manager = self._transaction_manager
-        self._wait(manager.send_offsets_to_transaction(offsets, group_metadata))
+        with self._cause():
+            self._wait(manager.send_offsets_to_transaction(offsets, group_metadata))
 
     def _wait(self, result: Any) -> None:
         self._sender.wakeup()
@@ -76,3 +95,13 @@ class Producer(Ended):
             self.watched.raise_refusal()
             if time.monotonic() > until:
                 raise KafkaTimeoutError("no answer to the end of a transaction")
+
+    @contextmanager
+    def _cause(self) -> Iterator[None]:
+        try:
+            yield
+        except KafkaError as error:
+            cause = self._transaction_manager.last_error
+            if type(error) is not KafkaError or cause is None:
+                raise
+            raise cause from error
