@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from pipeline.compiled import compiler
 
 PROGRAM = """
@@ -53,22 +55,40 @@ def test_numbers_that_callers_write_out_share_one_version():
     assert len(plus.signatures) == 1
 
 
+COMPILED = [[8.0, 8.0], 0, True]
+LOADED = [[8.0, 8.0], 1, False]
+
+
+def start(program, folder, *words, **more):
+    """What a new process says that keeps its code in ``folder``."""
+    path = folder / "program.py"
+    path.write_text(program)
+    env = {**os.environ, "XDG_CACHE_HOME": str(folder), "PYTHONPATH": str(Path.cwd()), **more}
+    command = [sys.executable, str(path), *words]
+    return subprocess.run(command, env=env, check=True, capture_output=True, text=True).stdout
+
+
 def test_a_later_process_loads_it_without_the_compiler(tmp_path):
-    program = tmp_path / "program.py"
-    program.write_text(PROGRAM)
-    told = [
-        json.loads(
-            subprocess.run(
-                [sys.executable, str(program)],
-                env={**os.environ, "XDG_CACHE_HOME": str(tmp_path), "PYTHONPATH": str(Path.cwd())},
-                check=True,
-                capture_output=True,
-                text=True,
-            ).stdout
-        )
-        for _ in range(2)
-    ]
-    assert told == [[[8.0, 8.0], 0, True], [[8.0, 8.0], 1, False]]
+    assert json.loads(start(PROGRAM, tmp_path)) == COMPILED
+    assert json.loads(start(PROGRAM, tmp_path)) == LOADED
+
+
+@pytest.mark.parametrize(
+    "harm", [lambda kept: kept[:-1], lambda _: b"", lambda kept: kept[:-9] + bytes(9)]
+)
+def test_kept_code_that_has_come_to_harm_is_made_anew(tmp_path, harm):
+    start(PROGRAM, tmp_path)
+    for kept in tmp_path.rglob("*.nbc"):
+        kept.write_bytes(harm(kept.read_bytes()))
+    assert json.loads(start(PROGRAM, tmp_path)) == COMPILED
+    assert json.loads(start(PROGRAM, tmp_path)) == LOADED
+
+
+def test_where_there_is_no_space_nothing_is_kept_and_the_work_goes_on(tmp_path):
+    little = "import resource, signal\nsignal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+    little += "resource.setrlimit(resource.RLIMIT_FSIZE, (999, resource.RLIM_INFINITY))\n"
+    assert json.loads(start(little + PROGRAM, tmp_path)) == COMPILED
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["program.py"]
 
 
 ELSEWHERE = """
@@ -99,23 +119,60 @@ if __name__ == "__main__":
 
 
 def test_who_needs_code_waits_for_the_process_that_compiles_it(tmp_path):
-    program, mark = tmp_path / "program.py", tmp_path / "mark"
-    program.write_text(ELSEWHERE)
-    env = {
-        **os.environ,
-        "XDG_CACHE_HOME": str(tmp_path),
-        "PYTHONPATH": str(Path.cwd()),
-        "MARK": str(mark),
-    }
-
-    def run():
-        done = subprocess.run(
-            [sys.executable, str(program)], env=env, check=True, capture_output=True, text=True
-        )
-        return json.loads(done.stdout)
-
-    assert run() == [[6.0, 8.0], 1, False]
-    assert mark.exists()
+    mark = tmp_path / "mark"
+    assert json.loads(start(ELSEWHERE, tmp_path, MARK=str(mark))) == [[6.0, 8.0], 1, False]
     mark.unlink()
-    assert run() == [[6.0, 8.0], 1, False]
+    assert json.loads(start(ELSEWHERE, tmp_path, MARK=str(mark))) == [[6.0, 8.0], 1, False]
     assert not mark.exists(), "what is kept is not compiled again"
+
+
+AT_ONCE = """
+import json, multiprocessing, sys
+from pathlib import Path
+import numpy as np
+from pipeline.compiled import compiler
+
+compiled = compiler([Path(__file__)])
+KINDS = ("int8", "int16", "int32", "int64", "float32", "float64")
+
+@compiled
+def least(values):
+    found = values[0]
+    for value in values:
+        found = min(found, value)
+    return found
+
+def of(kind):
+    return float(least(np.array([3, 4], kind)))
+
+def keep(kind, barrier):
+    save = least._cache.save_overload
+    def all_together(*overload):
+        barrier.wait(30)
+        save(*overload)
+    least._cache.save_overload = all_together
+    of(kind)
+
+if sys.argv[1] == "keep":
+    fork = multiprocessing.get_context("fork")
+    barrier = fork.Barrier(len(KINDS))
+    keepers = [fork.Process(target=keep, args=(kind, barrier)) for kind in KINDS]
+    for one in keepers:
+        one.start()
+    for one in keepers:
+        one.join()
+else:
+    told = {kind: of(kind) for kind in KINDS}
+    print(json.dumps([told, sum(least.stats.cache_hits.values())]))
+"""
+
+
+def test_processes_that_compile_one_function_at_once_keep_what_each_of_them_made(tmp_path):
+    """Numba's own cache numbers its files: two that compile at once give theirs one number.
+
+    The next process then runs code that was made for other types.
+    """
+    start(AT_ONCE, tmp_path, "keep")
+    told, loaded = json.loads(start(AT_ONCE, tmp_path, "use"))
+    assert loaded == len(told) == 6
+    assert set(told.values()) == {3.0}
