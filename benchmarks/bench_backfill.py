@@ -22,6 +22,7 @@ from pathlib import Path
 
 from pipeline.simulate.run import simulate
 from pipeline.simulate.spec import SimulationSpec
+from tests.warm import OUTRIDER
 
 QUERY = """
 import duckdb, sys
@@ -37,7 +38,6 @@ from read_json('{path}/**/*.jsonl', format='newline_delimited', columns={{
     ignore_errors=true)
 group by all)''').fetchone())
 """
-BACKFILL = "from pipeline.cli.main import run; run()"
 
 
 def memory_of(root: int) -> int:
@@ -95,7 +95,7 @@ def main() -> None:
         ours, theirs, peaks, shares, records = [], [], [], [], 0
         for number in range(args.rounds):
             out = Path(folder) / f"out{number}"
-            command = [sys.executable, "-c", BACKFILL, "backfill", str(logs / "signins")]
+            command = [*OUTRIDER, "backfill", str(logs / "signins")]
             _, peak = timed([*command, "--out", str(out), "--workers", "2"])
             summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
             records = summary["records"]["received"]

@@ -34,9 +34,9 @@ from pipeline.runtime.kafka.stored import key, read_back
 from pipeline.runtime.kafka.topics import init
 from pipeline.runtime.live.messages import Kind, Message
 from tests.kafka.broker import Cluster, unmet
+from tests.warm import OUTRIDER
 
 DELAY_PEOPLE = 200
-OUTRIDER = [sys.executable, "-c", "from pipeline.cli.main import run; run()"]
 PEER = """
 import collections, sys, resource, time
 from pathlib import Path

@@ -19,7 +19,6 @@ from pipeline.simulate.spec import SimulationSpec
 from tests import warm
 
 pytestmark = pytest.mark.scenario
-RUN = "from pipeline.cli.main import run; run()"
 # Writing past the limit fails as on a full disk, instead of killing the process.
 LITTLE_SPACE = (
     "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
@@ -28,7 +27,7 @@ LITTLE_SPACE = (
 
 
 def start(out, *paths, before="", options=()):
-    command = [sys.executable, "-c", before + RUN, "backfill"]
+    command = [sys.executable, "-c", before + warm.RUN, "backfill"]
     return warm.Popen(
         [*command, *map(str, paths), "--out", str(out), "--workers", "1", *options],
         stdout=subprocess.PIPE,

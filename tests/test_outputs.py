@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -33,9 +32,7 @@ LINES = {
 
 
 def outrider(*arguments: object) -> None:
-    code = "from pipeline.cli.main import run; run()"
-    command = [sys.executable, "-c", code, *map(str, arguments)]
-    done = warm.run(command)
+    done = warm.run([*warm.OUTRIDER, *map(str, arguments)])
     assert done.returncode in {0, 4}, done.stderr[-2000:]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -31,8 +30,8 @@ FORMS = {
 
 def outrider(*arguments: object, code: tuple[int, ...] = (0,)) -> str:
     """Everything that a command prints, at the most talkative level."""
-    command = [sys.executable, "-c", "from pipeline.cli.main import run; run()"]
-    done = warm.run([*command, "--log-level", "debug", "--debug", *map(str, arguments)])
+    loud = ["--log-level", "debug", "--debug"]
+    done = warm.run([*warm.OUTRIDER, *loud, *map(str, arguments)])
     assert done.returncode in code, done.stderr[-2000:]
     return done.stdout + done.stderr
 

@@ -27,6 +27,10 @@ from types import ModuleType
 
 from pipeline.cli.lazy import COMMANDS
 
+# What the program's command does; more may stand before it.
+RUN = "from pipeline.cli.main import run; run()"
+OUTRIDER = [sys.executable, "-c", RUN]
+
 _NUMBER = struct.Struct("i")
 _LONGEST = 1 << 17
 _server = []

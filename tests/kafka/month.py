@@ -37,7 +37,6 @@ LONG = bool(os.environ.get("OUTRIDER_TEST_LONG"))
 SIZE = {"tenants": 5, "users": 60, "weeks": 4} if LONG else {"tenants": 2, "users": 30, "weeks": 2}
 ROOT = Path(__file__).parents[2]
 KEY = "a key for tests, sixteen bytes and more"
-OUTRIDER = [sys.executable, "-c", "from pipeline.cli.main import run; run()"]
 SCENARIOS = ("ex1256020", "imap4", "all_protocols", "quiet", "password_spray")
 PLAIN = {"flag_id": (Flag, IssuedFlags().plain), "incident_id": (Incident, IssuedIncidents().plain)}
 
@@ -78,7 +77,7 @@ class Month:
     def _backfill(self, number: int, out: Path) -> None:
         """One tenant at a time: together they would be evidence for each other."""
         paths = [str(p) for p in sorted(self.logs.glob(f"*/tenant{number}"))]
-        command = [*OUTRIDER, "backfill", *paths, "--advisories", str(self.advisories)]
+        command = [*warm.OUTRIDER, "backfill", *paths, "--advisories", str(self.advisories)]
         env = os.environ | {KEY_VARIABLE: KEY}
         done = warm.run([*command, "--out", str(out)], env=env)
         assert done.returncode in {0, 4}, done.stderr
@@ -214,7 +213,7 @@ class Workers:
         )
 
     def start(self, name: str) -> None:
-        command = [*OUTRIDER, "detect", "--config", str(self.path), "--name", name]
+        command = [*warm.OUTRIDER, "detect", "--config", str(self.path), "--name", name]
         with (self.folder / f"{name}.log").open("ab") as log:
             self.running[name] = warm.Popen(command, stdout=log, stderr=log)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import sys
 import threading
 import time
 
@@ -38,7 +37,6 @@ from tests.kafka.publishing import (
 )
 
 KILLS = int(os.environ.get("OUTRIDER_TEST_KILLS", "10"))
-COMMAND = [sys.executable, "-c", "from pipeline.cli.main import run; run()"]
 
 
 @pytest.fixture
@@ -117,7 +115,7 @@ def test_killed_at_random_moments_each_revision_is_in_the_files_once_and_in_orde
     arguments = ["deliver", "--out", str(out), "--name", "a"]
     arguments += ["--config", str(written(config, tmp_path / "outrider.toml"))]
     with (tmp_path / "log").open("wb") as log:
-        last = warm.Popen([*COMMAND, *arguments], stdout=log, stderr=log)
+        last = warm.Popen([*warm.OUTRIDER, *arguments], stdout=log, stderr=log)
     try:
         until(lambda: len(lines(out)) >= len(publisher.sent), lambda: time.sleep(0.1))
         last.send_signal(signal.SIGTERM)

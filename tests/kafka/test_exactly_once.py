@@ -7,7 +7,6 @@ import json
 import os
 import random
 import signal
-import sys
 import threading
 import time
 from collections import Counter
@@ -233,8 +232,7 @@ def test_killed_workers_lose_and_repeat_nothing(config, straight, tmp_path):
         f'servers = ["{config.servers[0]}"]\nprefix = "{config.prefix}"\n'
         f"partitions = {config.partitions}\nreplication = 1\nsnapshot_rows = 3000\n"
     )
-    command = [sys.executable, "-c", "from pipeline.cli.main import run; run()", "detect"]
-    command += ["--config", str(path)]
+    command = [*warm.OUTRIDER, "detect", "--config", str(path)]
     kills = int(os.environ.get("OUTRIDER_TEST_KILLS", "4"))
     chance = random.Random(7)
     running = {}

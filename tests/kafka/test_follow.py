@@ -8,7 +8,6 @@ import os
 import signal
 import sqlite3
 import subprocess
-import sys
 import time
 from contextlib import closing
 
@@ -37,7 +36,6 @@ from tests.kafka.publishing import (
 )
 
 KILLS = int(os.environ.get("OUTRIDER_TEST_KILLS", "5"))
-COMMAND = [sys.executable, "-c", "from pipeline.cli.main import run; run()"]
 API = "/api/v1"
 
 
@@ -180,7 +178,7 @@ class Served:
     def __init__(self, folder, *arguments):
         with (folder / "log").open("ab") as log:
             self.process = warm.Popen(
-                [*COMMAND, "serve", "--bind", "127.0.0.1:0", *arguments],
+                [*warm.OUTRIDER, "serve", "--bind", "127.0.0.1:0", *arguments],
                 stdout=subprocess.PIPE,
                 stderr=log,
             )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import sys
 import time
 
 import pytest
@@ -26,7 +25,6 @@ from tests.services.server import serving
 from tests.services.splunk import TOKEN, Splunk
 from tests.sinks.notices import opened
 
-COMMAND = [sys.executable, "-c", "from pipeline.cli.main import run; run()"]
 OVER = {"reason": RevisionReason.RESOLVED, "state": IncidentState.RESOLVED}
 
 
@@ -118,14 +116,14 @@ def test_the_command_serves_a_siem_and_a_pager_at_once_killed_and_stopped(
         arguments += ["--name", "a", "--out", str(tmp_path / "out")]
         publisher.send(incident("inc-1"))
         log = (tmp_path / "log").open("wb")  # closed below
-        first = warm.Popen([*COMMAND, *arguments], stdout=log, stderr=log)
+        first = warm.Popen([*warm.OUTRIDER, *arguments], stdout=log, stderr=log)
         try:
             until(lambda: pagerduty.alerts and splunk.indexed, lambda: time.sleep(0.05))
         finally:
             first.kill()
             first.wait()
         publisher.send(incident("inc-1", 2, **OVER), incident("inc-2"))
-        last = warm.Popen([*COMMAND, *arguments], stdout=log, stderr=log)
+        last = warm.Popen([*warm.OUTRIDER, *arguments], stdout=log, stderr=log)
         try:
             until(
                 lambda: len(pagerduty.events) >= 3 and len(splunk.indexed) >= 3,
@@ -146,6 +144,6 @@ def test_the_command_serves_a_siem_and_a_pager_at_once_killed_and_stopped(
 
 def test_people_without_a_place_to_keep_it_are_an_error_that_says_so(config, pagerduty, tmp_path):
     path = settings(config, pagerduty, tmp_path)
-    done = warm.run([*COMMAND, "deliver", "--config", str(path)])
+    done = warm.run([*warm.OUTRIDER, "deliver", "--config", str(path)])
     assert done.returncode == 2
     assert "pagerduty.soc: give --state DIR" in done.stderr

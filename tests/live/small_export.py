@@ -17,7 +17,6 @@ PEOPLE = 40
 OUTAGE = (2 * 24 + 9, 2 * 24 + 11)  # hours since Monday: Wednesday from nine to eleven
 CONFIG = "[privacy]\nkey_file = {key}\n[detection]\nwarm_up_hours = 24\n"
 STARTED = []
-RUN = "from pipeline.cli.main import run; run()"
 # So little is one poll otherwise: there would be nowhere to be killed between.
 IN_SMALL_STEPS = """
 from datetime import timedelta
@@ -86,7 +85,7 @@ def start(command, *options, before="", around=()):
     """The command as a process of its own, perhaps started by another."""
     made = subprocess.Popen if around else warm.Popen
     process = made(
-        [*map(str, around), sys.executable, "-c", before + RUN, command, *map(str, options)],
+        [*map(str, around), sys.executable, "-c", before + warm.RUN, command, *map(str, options)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

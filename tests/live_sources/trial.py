@@ -30,9 +30,9 @@ from tests.services.activity import EXCHANGE, Activity
 from tests.services.entra import ACTIVITY_ROLES, CLIENT, GRAPH_ROLES, SECRET, Entra
 from tests.services.graph import AUDIENCE as GRAPH
 from tests.services.server import Faults, ServiceClock, serving
+from tests.warm import OUTRIDER
 
 AGO = timedelta(minutes=40)
-OUTRIDER = [sys.executable, "-c", "from pipeline.cli.main import run; run()"]
 
 
 class Trial:

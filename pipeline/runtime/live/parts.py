@@ -9,6 +9,7 @@ from detectors.issued import IssuedFlags
 from pipeline.correlate.issued import IssuedIncidents
 from pipeline.correlate.stopped import StoppedFeeds
 from pipeline.match.state import MatchState
+from pipeline.model.feed import FeedState
 from pipeline.runtime.judging import Judging
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from pipeline.model.feed import FeedNotice
     from pipeline.model.flag import Flag
     from pipeline.model.incident import Incident
+    from pipeline.model.vocabulary import Source
     from pipeline.runtime.judging import Judged
 
 
@@ -62,6 +64,15 @@ class GroundPart:
     too_new: int = 0
     name: str = ""
     feeds: dict[str, FeedNotice] = field(default_factory=dict)
+
+    def reached(self) -> dict[Source, datetime]:
+        """Of sources whose feed is behind or fails, how far it came."""
+        reached: dict[Source, datetime] = {}
+        for notice in self.feeds.values():
+            if notice.state is not FeedState.WORKING:
+                for source in notice.sources:
+                    reached[source] = min(notice.complete_to, reached.get(source, notice.at))
+        return reached
 
 
 @dataclass(slots=True)

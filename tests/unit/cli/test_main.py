@@ -12,11 +12,10 @@ import pytest
 
 from pipeline.cli import lazy, main
 from pipeline.model.errors import AuthError, ConfigError, ExitCode, OutriderError, StateError
+from tests.warm import OUTRIDER
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-OUTRIDER = [sys.executable, "-c", "from pipeline.cli.main import run; run()"]
 
 
 def failing(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:

@@ -6,7 +6,6 @@ import http.client
 import json
 import signal
 import subprocess
-import sys
 
 import pytest
 
@@ -14,8 +13,9 @@ from pipeline.cli.main import main
 from pipeline.ledger.store import Ledger
 from pipeline.model.errors import ExitCode
 from tests.unit.web.serving import fill
+from tests.warm import OUTRIDER
 
-COMMAND = [sys.executable, "-c", "from pipeline.cli.main import run; run()", "serve"]
+COMMAND = [*OUTRIDER, "serve"]
 
 
 def test_it_serves_while_a_run_writes_and_stops_when_asked(tmp_path):
