@@ -48,7 +48,7 @@ def compiler(sources: Iterable[Path]) -> Callable[[_F], _F]:
         _forget_values(dispatcher)
         if folder is not None:
             # What cache=True does, with a cache of our own.
-            dispatcher._cache = _Kept(function)  # noqa: SLF001
+            dispatcher._cache = _Kept(function)  # noqa: SLF001 # it has no setter
         return cast("_F", dispatcher)
 
     return compiled
@@ -74,7 +74,7 @@ def _forget_values(dispatcher: Any) -> None:
     template = dispatcher.get_call_template
 
     def one_for_all(args: tuple[Any, ...], kws: dict[str, Any]) -> Any:
-        plain = {name: unliteral(kind) for name, kind in kws.items()}  # type: ignore[no-untyped-call]
+        plain = {name: unliteral(kind) for name, kind in kws.items()}
         return template(tuple(map(unliteral, args)), plain)
 
     dispatcher.get_call_template = one_for_all
@@ -89,7 +89,7 @@ class _Kept(FunctionCache):
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
-        super().__init__(function)  # type: ignore[no-untyped-call]
+        super().__init__(function)  # type: ignore[no-untyped-call] # of numba
         versions = _Versions(Path(self._cache_path), self._impl.filename_base)
         self._cache_file = versions  # type: ignore[assignment] # what of numba's own is asked for
 
@@ -98,12 +98,12 @@ class _Kept(FunctionCache):
         while _elsewhere:
             _elsewhere.pop().join()
         rtsys.initialize(target_context)
-        return self._load_overload(sig, target_context)  # type: ignore[no-untyped-call]
+        return self._load_overload(sig, target_context)  # type: ignore[no-untyped-call] # of numba
 
     def save_overload(self, sig: Any, data: Any) -> None:
         """Keep the code for one signature; where there is no space, the next process makes it."""
         with suppress(OSError):
-            self._save_overload(sig, data)  # type: ignore[no-untyped-call]
+            self._save_overload(sig, data)  # type: ignore[no-untyped-call] # of numba
 
 
 class _Versions:
@@ -131,7 +131,7 @@ class _Versions:
         Raises:
             OSError: there is no space.
         """
-        packed = dumps(data)  # type: ignore[no-untyped-call]
+        packed = dumps(data)
         path = self._path(key)
         part = path.with_suffix(f".{os.getpid()}")
         try:

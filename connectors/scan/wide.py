@@ -63,7 +63,7 @@ def pointer(_typing: Any, array: Any) -> Any:
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return context.make_array(signature.args[0])(context, builder, arguments[0]).data
 
-    return types.CPointer(array.dtype)(array), emit  # type: ignore[no-untyped-call]
+    return types.CPointer(array.dtype)(array), emit
 
 
 @intrinsic

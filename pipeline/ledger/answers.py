@@ -148,7 +148,7 @@ class Answers:
         """The other side of a tenant's leads: advisories of an incident, or incidents of one."""
         mine, other = ("incident", "advisory") if incident else ("advisory", "incident")
         rows = self._db.execute(
-            f"SELECT {other} FROM leads WHERE {mine} = ? AND tenant = ? AND {other} != ''",  # noqa: S608
+            f"SELECT {other} FROM leads WHERE {mine} = ? AND tenant = ? AND {other} != ''",
             (incident or advisory, tenant),
         )
         return {row[0] for row in rows}

@@ -41,18 +41,18 @@ class DeadLetters:
 
     def dead(self) -> list[DeadLetter]:
         """The dead letters with their bodies, the newest last."""
-        rows = self._db.execute(f"SELECT {_COLUMNS.format('body')} FROM dead ORDER BY seq")  # noqa: S608
+        rows = self._db.execute(f"SELECT {_COLUMNS.format('body')} FROM dead ORDER BY seq")
         return [_letter(row, bodies=True) for row in rows]
 
     def dead_letters(self) -> Iterator[DeadLetter]:
         """The dead letters without their bodies, one by one, the newest last."""
-        rows = self._db.execute(f"SELECT {_COLUMNS.format('length(body)')} FROM dead ORDER BY seq")  # noqa: S608
+        rows = self._db.execute(f"SELECT {_COLUMNS.format('length(body)')} FROM dead ORDER BY seq")
         return (_letter(row, bodies=False) for row in rows)
 
     def dead_letter(self, seq: int) -> DeadLetter | None:
         """One letter with its body; None if there is none of that number."""
         rows = self._db.execute(
-            f"SELECT {_COLUMNS.format('body')} FROM dead WHERE seq = ?",  # noqa: S608
+            f"SELECT {_COLUMNS.format('body')} FROM dead WHERE seq = ?",
             (seq,),
         )
         row = rows.fetchone()
@@ -79,7 +79,7 @@ class DeadLetters:
         """
         names = ", ".join("?" * len(sinks))
         rows = self._db.execute(
-            f"SELECT {_COLUMNS.format('body')} FROM dead WHERE queued IS NOT NULL "  # noqa: S608
+            f"SELECT {_COLUMNS.format('body')} FROM dead WHERE queued IS NOT NULL "
             f"AND ((kind = ? AND sink IN ({names})) OR (kind != ? AND ?)) ORDER BY seq LIMIT ?",
             (DOCUMENT, *sinks, DOCUMENT, messages, limit),
         )

@@ -82,7 +82,7 @@ class Finding:
         if names:
             wanted = f"{wanted} AND tenant : ({' OR '.join(names)})"
         rows = self._db.execute(
-            "SELECT s.rowid, n.id, n.tenant, n.at, n.state, "  # noqa: S608 # our words
+            "SELECT s.rowid, n.id, n.tenant, n.at, n.state, "
             f"snippet(search, 0, '', '', '...', {_SNIPPET_WORDS}) FROM search s "
             "CROSS JOIN documents d ON d.seq = s.rowid "
             "CROSS JOIN newest n ON n.kind = 'incident' AND n.id = d.id AND n.seq = s.rowid "
@@ -100,10 +100,10 @@ class Finding:
         heard = "TRUE"
         if tenants:
             heard = (
-                f"EXISTS (SELECT 1 FROM heard e WHERE {among('e.tenant', tenants)} AND e.id = a.id)"  # noqa: S608
+                f"EXISTS (SELECT 1 FROM heard e WHERE {among('e.tenant', tenants)} AND e.id = a.id)"
             )
         rows = self._db.execute(
-            "SELECT a.id, a.at, json_extract(a.document, '$.title'), "  # noqa: S608 # our words
+            "SELECT a.id, a.at, json_extract(a.document, '$.title'), "
             "json_extract(a.document, '$.status'), "
             f"snippet(search, 0, '', '', '...', {_SNIPPET_WORDS}) FROM search s "
             "CROSS JOIN advisories a ON a.version = -s.rowid "
@@ -164,7 +164,7 @@ class Finding:
         """What each destination has not settled, and since when, as far as that is known."""
         newest = "(SELECT coalesce(max(seq), 0) FROM documents)"
         records = self._db.execute(
-            "SELECT sink, (SELECT count(*) FROM documents d WHERE d.seq > s.seq), "  # noqa: S608
+            "SELECT sink, (SELECT count(*) FROM documents d WHERE d.seq > s.seq), "
             "(SELECT at FROM documents d WHERE d.seq > s.seq ORDER BY d.seq LIMIT 1), "
             f"s.seq < {newest} FROM deliveries s ORDER BY sink"
         )

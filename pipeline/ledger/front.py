@@ -38,7 +38,7 @@ class FrontPage:
     def completeness(self, tenants: Sequence[str] = ()) -> float | None:
         """Least share of any log's records of the last hour that are here; None = not known."""
         row = self._db.execute(
-            f"SELECT min(completeness) FROM tenants_now WHERE {among('tenant', tenants)}",  # noqa: S608
+            f"SELECT min(completeness) FROM tenants_now WHERE {among('tenant', tenants)}",
             tuple(tenants),
         ).fetchone()
         return None if row[0] is None else float(row[0])
@@ -47,7 +47,7 @@ class FrontPage:
         """The last revisions of incidents that are not over, the most pressing first."""
         ranks = " ".join(f"WHEN '{s}' THEN {n}" for n, s in enumerate(_SEVERITIES))
         rows = self._db.execute(
-            "SELECT d.seq, d.kind, d.id, d.revision, d.tenant, d.document FROM newest n "  # noqa: S608
+            "SELECT d.seq, d.kind, d.id, d.revision, d.tenant, d.document FROM newest n "
             "CROSS JOIN documents d USING (seq) WHERE n.kind = 'incident' "
             f"AND {among('n.state', _OPEN)} AND {among('n.tenant', tenants)} "
             f"ORDER BY CASE n.severity {ranks} ELSE {len(_SEVERITIES)} END, n.at DESC, n.id LIMIT ?",
@@ -63,7 +63,7 @@ class FrontPage:
         raised = resolved = 0
         since = int(now.timestamp()) - _DAY
         for state, severity, verdict, count, new, over in self._db.execute(
-            "SELECT state, severity, verdict, count(*), sum(at >= ?), "  # noqa: S608 # our words
+            "SELECT state, severity, verdict, count(*), sum(at >= ?), "
             "coalesce(sum(resolved >= ?), 0) FROM newest WHERE kind = 'incident' "
             f"AND {among('tenant', tenants)} GROUP BY state, severity, verdict",
             (since, since, *tenants),
@@ -82,7 +82,7 @@ class FrontPage:
             raised_24h=raised,
             resolved_24h=resolved,
             affecting=self._count(
-                "SELECT count(DISTINCT id) FROM impacts WHERE answer = 'yes' AND over != 'yes' "  # noqa: S608
+                "SELECT count(DISTINCT id) FROM impacts WHERE answer = 'yes' AND over != 'yes' "
                 f"AND {among('tenant', tenants)}",
                 *tenants,
             ),
@@ -99,7 +99,7 @@ class FrontPage:
 
     def _judged(self, tenants: Sequence[str]) -> dict[str, Any]:
         rows = self._db.execute(
-            "SELECT at, states, unwell, completeness FROM tenants_now "  # noqa: S608 # our words
+            "SELECT at, states, unwell, completeness FROM tenants_now "
             f"WHERE {among('tenant', tenants)}",
             tuple(tenants),
         ).fetchall()

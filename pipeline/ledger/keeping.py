@@ -64,7 +64,7 @@ class Keeping(Showing):
 
     def _forget(self, table: str, until: int, which: str, limit: int) -> int:
         found = self._db.execute(
-            f"DELETE FROM {table} WHERE seq IN (SELECT seq FROM {table} "  # noqa: S608 # our names
+            f"DELETE FROM {table} WHERE seq IN (SELECT seq FROM {table} "
             f"WHERE seq <= ? AND {which} ORDER BY seq LIMIT ?)",
             (until, limit),
         )

@@ -21,7 +21,7 @@ ADDED_IN_VERSION_3: Final = (
     "ALTER TABLE documents ADD COLUMN state TEXT",
     "ALTER TABLE documents ADD COLUMN verdict TEXT",
     "ALTER TABLE documents ADD COLUMN clients TEXT",
-    f"UPDATE documents SET ({COLUMNS}) = (SELECT {_LISTED.format('document')})",  # noqa: S608
+    f"UPDATE documents SET ({COLUMNS}) = (SELECT {_LISTED.format('document')})",
     f"CREATE INDEX documents_listed ON documents (kind, at, id, revision, tenant, {COLUMNS[4:]})",
     # A letter that lies in a topic has its partition and offset as origin.
     "ALTER TABLE dead ADD COLUMN origin TEXT",

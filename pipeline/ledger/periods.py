@@ -89,7 +89,7 @@ class PeriodReader(Reader):
         """By tenant and log, the hours of a stretch that were judged, each with its completeness."""
         found: dict[tuple[str, str], dict[int, float]] = {}
         rows = self._db.execute(
-            "SELECT l.tenant, l.source, h.day * 86400 + h.hour * 3600 AS at, "  # noqa: S608
+            "SELECT l.tenant, l.source, h.day * 86400 + h.hour * 3600 AS at, "
             "max(h.completeness) FROM hours h JOIN lanes l USING (lane) "
             "WHERE h.day BETWEEN ? AND ? AND at >= ? AND at < ? "
             f"AND {among('l.tenant', tenants)} GROUP BY l.tenant, l.source, at ORDER BY 1, 2, 3",
@@ -129,7 +129,7 @@ class PeriodReader(Reader):
     def _gaps(self, begin: int, end: int, tenants: Sequence[str]) -> Iterator[tuple[Any, ...]]:
         return iter(
             self._db.execute(
-                "SELECT tenant, source, start, until FROM gaps "  # noqa: S608 # our words
+                "SELECT tenant, source, start, until FROM gaps "
                 f"WHERE start < ? AND until > ? AND {among('tenant', tenants)}",
                 (end, begin, *tenants),
             ).fetchall()

@@ -123,7 +123,7 @@ class Reader(FrontPage, Shown, Told, Finding, Ledger):
             terms.append("(" + " OR ".join(f"instr(d.clients, {n})" for n in names) + ")")
         # Values are bound; the text is made of the words above alone.
         rows = self._db.execute(
-            f"SELECT {_COLUMNS}, d.at FROM documents d INDEXED BY documents_listed "  # noqa: S608
+            f"SELECT {_COLUMNS}, d.at FROM documents d INDEXED BY documents_listed "
             f"WHERE {' AND '.join(terms)} AND {_LAST} ORDER BY d.at DESC, d.id DESC LIMIT :limit",
             bound,
         ).fetchall()
@@ -134,7 +134,7 @@ class Reader(FrontPage, Shown, Told, Finding, Ledger):
     def revisions(self, kind: str, name: str) -> list[Stored]:
         """Every revision of one flag or incident, the first one first; empty if there is none."""
         rows = self._db.execute(
-            f"SELECT {_COLUMNS} FROM documents d WHERE kind = ? AND id = ? ORDER BY revision",  # noqa: S608
+            f"SELECT {_COLUMNS} FROM documents d WHERE kind = ? AND id = ? ORDER BY revision",
             (kind, name),
         )
         return [_stored(row) for row in rows]

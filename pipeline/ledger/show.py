@@ -150,7 +150,7 @@ class Showing(Answers):
         for name, version in gone:
             self._db.execute("DELETE FROM search WHERE rowid = ?", (-version,))
             for table in ("advisories", "heard", "impacts", "heads"):
-                self._db.execute(f"DELETE FROM {table} WHERE id = ?", (name,))  # noqa: S608
+                self._db.execute(f"DELETE FROM {table} WHERE id = ?", (name,))
             self._db.execute("DELETE FROM leads WHERE advisory = ? AND incident = ''", (name,))
         return max(len(gone), self._forget_tenants(before, limit))
 
@@ -167,6 +167,6 @@ class Showing(Answers):
         )
         if found.rowcount < limit:
             for table in ("tenants_now", "lanes", "gaps", "user_days", "watched", "heard"):
-                self._db.execute(f"DELETE FROM {table} WHERE tenant = ?", quiet)  # noqa: S608
+                self._db.execute(f"DELETE FROM {table} WHERE tenant = ?", quiet)
             self._db.execute("DELETE FROM impacts WHERE tenant = ?", quiet)
         return limit

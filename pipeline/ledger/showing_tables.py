@@ -55,7 +55,7 @@ BEGIN
     INSERT INTO newest {_ROW};
     INSERT INTO search (rowid, told, named, tenant) {_WORDS} WHERE new.kind = 'incident';
     INSERT OR IGNORE INTO stale SELECT new.tenant, 'incident', new.id WHERE new.kind = 'incident';
-END"""  # noqa: S608 # our words and numbers
+END"""
 _FORGOTTEN: Final = """\
 CREATE TRIGGER documents_forgotten AFTER DELETE ON documents WHEN EXISTS (
     SELECT 1 FROM newest WHERE kind = old.kind AND id = old.id AND seq = old.seq)

@@ -64,7 +64,7 @@ class Shown:
         self, tenants: Sequence[str], after: str, limit: int
     ) -> Iterator[tuple[str, int, str, dict[str, Any]]]:
         rows = self._db.execute(
-            "SELECT tenant, at, states, body FROM tenants_now "  # noqa: S608 # our words
+            "SELECT tenant, at, states, body FROM tenants_now "
             f"WHERE tenant > ? AND {among('tenant', tenants)} ORDER BY tenant LIMIT ?",
             (after, *tenants, limit),
         )

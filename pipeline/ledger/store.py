@@ -348,8 +348,7 @@ class Ledger(DeadLetters, Desk, Keeping):
         """Rows of each table."""
         names = ("journal", "states", "documents", "dead")
         return {
-            name: self._db.execute(f"SELECT count(*) FROM {name}").fetchone()[0]  # noqa: S608
-            for name in names
+            name: self._db.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in names
         }
 
     def limit_pages(self, pages: int) -> None:

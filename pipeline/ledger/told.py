@@ -52,17 +52,17 @@ class Told:
             bound += [after.at, after.id]
         if tenants:
             terms.append(
-                f"EXISTS (SELECT 1 FROM heard e WHERE {among('e.tenant', tenants)} AND e.id = h.id)"  # noqa: S608
+                f"EXISTS (SELECT 1 FROM heard e WHERE {among('e.tenant', tenants)} AND e.id = h.id)"
             )
             bound += tenants
         if answers:
             terms.append(
-                "EXISTS (SELECT 1 FROM impacts i WHERE i.id = h.id AND "  # noqa: S608
+                "EXISTS (SELECT 1 FROM impacts i WHERE i.id = h.id AND "
                 f"{among('i.answer', answers)} AND {among('i.tenant', tenants)})"
             )
             bound += [*answers, *tenants]
         rows = self._db.execute(
-            "SELECT h.id, h.at, a.document, (SELECT count(*) FROM advisories v WHERE v.id = h.id) "  # noqa: S608
+            "SELECT h.id, h.at, a.document, (SELECT count(*) FROM advisories v WHERE v.id = h.id) "
             "FROM heads h INDEXED BY heads_at CROSS JOIN advisories a USING (version) "
             f"WHERE {' AND '.join(terms)} ORDER BY h.at DESC, h.id DESC LIMIT ?",
             (*bound, limit + 1),
@@ -77,13 +77,13 @@ class Told:
         among_them = among("tenant", tenants)
         counted = dict(
             self._db.execute(
-                f"SELECT answer, count(*) FROM impacts WHERE id = ? AND {among_them} "  # noqa: S608
+                f"SELECT answer, count(*) FROM impacts WHERE id = ? AND {among_them} "
                 "GROUP BY answer",
                 (name, *tenants),
             ).fetchall()
         )
         worst = self._db.execute(
-            f"SELECT tenant, document FROM impacts WHERE id = ? AND {among_them} "  # noqa: S608
+            f"SELECT tenant, document FROM impacts WHERE id = ? AND {among_them} "
             f"ORDER BY {_WORST} LIMIT 1",
             (name, *tenants),
         ).fetchone()
@@ -108,12 +108,12 @@ class Told:
         if not versions:
             return None
         impacts = self._db.execute(
-            f"SELECT tenant, document FROM impacts WHERE id = ? AND {among('tenant', tenants)} "  # noqa: S608
+            f"SELECT tenant, document FROM impacts WHERE id = ? AND {among('tenant', tenants)} "
             f"ORDER BY {_WORST} LIMIT ?",
             (name, *tenants, _MOST),
         )
         leads = self._db.execute(
-            f"SELECT document FROM leads WHERE advisory = ? AND {among('tenant', tenants)} "  # noqa: S608
+            f"SELECT document FROM leads WHERE advisory = ? AND {among('tenant', tenants)} "
             "ORDER BY at DESC, seq DESC LIMIT ?",
             (name, *tenants, _MOST),
         )
@@ -145,7 +145,7 @@ class Told:
             behind = "(at, seq) < (?, CAST(? AS INTEGER))"
             bound = [after.at, after.id]
         rows = self._db.execute(
-            "SELECT at, seq, document FROM leads INDEXED BY leads_at "  # noqa: S608 # our words
+            "SELECT at, seq, document FROM leads INDEXED BY leads_at "
             f"WHERE {behind} AND {among('kind', kinds)} AND {among('tenant', tenants)} "
             "ORDER BY at DESC, seq DESC LIMIT ?",
             (*bound, *kinds, *tenants, limit + 1),
@@ -158,16 +158,16 @@ class Told:
         """The lead-time ledger in numbers."""
         where = f"{among('tenant', tenants)}"
         counted = self._db.execute(
-            f"SELECT kind, count(*) FROM leads WHERE in_scope AND {where} GROUP BY kind",  # noqa: S608
+            f"SELECT kind, count(*) FROM leads WHERE in_scope AND {where} GROUP BY kind",
             tuple(tenants),
         )
         kinds: dict[str, int] = dict(counted.fetchall())
         (outside,) = self._db.execute(
-            f"SELECT count(*) FROM leads WHERE NOT in_scope AND {where}",  # noqa: S608
+            f"SELECT count(*) FROM leads WHERE NOT in_scope AND {where}",
             tuple(tenants),
         ).fetchone()
         held = self._db.execute(
-            f"SELECT lead FROM leads WHERE in_scope AND lead IS NOT NULL AND {where} ORDER BY lead",  # noqa: S608
+            f"SELECT lead FROM leads WHERE in_scope AND lead IS NOT NULL AND {where} ORDER BY lead",
             tuple(tenants),
         ).fetchall()
         return LeadSummary(kinds, _median([row[0] for row in held]), int(outside))

@@ -102,21 +102,21 @@ class NowPage:
             "tenants": lines,
             "tenant": tenant,
             "next": tenants[-1].tenant if len(tenants) == _TENANTS else "",
-            "hero": _hero(front, found, unseen, _stale(front.newest_at, now)),
+            "hero": _hero(front, found, _stale(front.newest_at, now), blind=unseen),
             "blind": blind,
             "feeds": feeds,
             "hours": SPARK_HOURS,
         }
 
 
-def _hero(front: Front, found: list[IncidentLine], blind: bool, judged: str) -> dict[str, str]:  # noqa: FBT001
+def _hero(front: Front, found: list[IncidentLine], judged: str, *, blind: bool) -> dict[str, str]:
     """Tone, title and the sentence below it; never an all-clear for what is not seen.
 
     Args:
         front: the numbers.
         found: what is open, the most pressing first.
-        blind: whether something is not seen.
         judged: what is wrong with the judging; empty if nothing is.
+        blind: whether something is not seen.
     """
     still = sum(front.open.values())
     if found:

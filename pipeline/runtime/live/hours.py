@@ -61,7 +61,7 @@ class Rows:
         begin, end = self._slice(hour)
         names = [column.to_pylist() for column in self._names.slice(begin, end - begin).columns]
         numbers = self._numbers[begin:end]
-        values = np.where(np.isnan(numbers), None, numbers).tolist()  # type: ignore[call-overload]
+        values = np.where(np.isnan(numbers), None, numbers).tolist()  # type: ignore[call-overload] # gives objects
         return [[*lane, value] for *lane, value in zip(*names, values, strict=True)]
 
 
