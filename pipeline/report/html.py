@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from pipeline.report.folder import read
-from pipeline.report.incident_view import Detail
+from pipeline.report.incident_charts import Detail
 from pipeline.report.page import Page, build, wanted_lanes
 from pipeline.report.timeline import read_timeline
 

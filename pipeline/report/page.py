@@ -11,14 +11,8 @@ from pipeline.model.vocabulary import Verdict
 from pipeline.notify.clean import clean
 from pipeline.notify.words import SOURCE_LABELS, count, day, duration, percent, plural, short
 from pipeline.report.chart import Axis, Span, Tick
-from pipeline.report.incident_view import (
-    Detail,
-    IncidentView,
-    axis_of,
-    healthy_lanes,
-    lanes_of,
-    view,
-)
+from pipeline.report.incident_charts import Detail, axis_of, healthy_lanes, lanes_of
+from pipeline.report.incident_view import IncidentView, view
 from pipeline.report.power import sentence, watched
 from pipeline.report.quality import Quality, as_dict, as_list, number, quality, when
 

@@ -16,7 +16,8 @@ from pipeline.notify.clean import clean
 from pipeline.notify.matchers import all_match, labels_of, parse_all
 from pipeline.notify.words import count, moment
 from pipeline.report.folder import Contents
-from pipeline.report.incident_view import Detail, axis_of, healthy_lanes, lanes_of, view
+from pipeline.report.incident_charts import Detail, axis_of, healthy_lanes, lanes_of
+from pipeline.report.incident_view import view
 from pipeline.report.timeline import Series, Timeline
 from pipeline.runtime.situation import explain
 from pipeline.web.pages import read
