@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.window.ordering import order_by
+from pipeline.window.ordering import order_by, order_nearly, settled
 from pipeline.window.passes import lay_out, mark_known
 
 if TYPE_CHECKING:
@@ -62,8 +62,10 @@ def _first_of_each(
     events: Columns, low: NDArray[np.uint64], high: NDArray[np.uint64]
 ) -> tuple[NDArray[np.int64], NDArray[np.uint64], NDArray[np.int64]]:
     """Rows to keep, one per identity, sorted by identity; their identities and times."""
-    order = order_by(low)
+    order = order_nearly(low)
     found, time = lay_out(order, low, high, events.time)
+    last = settled(found[:, 0])
+    order, found, time = order[last], found[last], time[last]
     equal = found[1:, 0] == found[:-1, 0]
     if not equal.any():
         return order, found, time

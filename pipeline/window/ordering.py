@@ -22,9 +22,33 @@ def order_by(
     key: NDArray[np.int64] | NDArray[np.uint64], minor: NDArray[np.int64] | None = None
 ) -> NDArray[np.int64]:
     """Rows sorted by ``key``, then by ``minor`` (not negative), then as they stand."""
+    order, whole = _packed_order(key, minor)
+    return order if whole else order[settled(key[order])]
+
+
+def order_nearly(key: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """As :func:`order_by`, but for who looks at the keys in their new order anyway.
+
+    A few neighbours may have to change places: those that :func:`settled` tells of.
+    """
+    return _packed_order(key, None)[0]
+
+
+def settled(ordered: NDArray[Any]) -> NDArray[np.int64] | slice:
+    """Rows of keys that are nearly sorted, sorted for good; a slice where they are already."""
+    # Different keys with equal upper bits: next to none, and a stable sort of what is nearly
+    # sorted takes 2 ns a key.
+    wrong = (ordered[1:] < ordered[:-1]).any()
+    return np.argsort(ordered, kind="stable") if wrong else slice(None)
+
+
+def _packed_order(
+    key: NDArray[np.int64] | NDArray[np.uint64], minor: NDArray[np.int64] | None
+) -> tuple[NDArray[np.int64], bool]:
+    """The order, and whether each key took part in it with all of its bits."""
     rows = len(key)
     if rows < _FEW:
-        return np.argsort(key, kind="stable") if minor is None else np.lexsort((minor, key))
+        return np.argsort(key, kind="stable") if minor is None else np.lexsort((minor, key)), True
     low = key.min()
     row_bits = (rows - 1).bit_length()
     low_bits = row_bits + (0 if minor is None else int(minor.max()).bit_length())
@@ -40,10 +64,4 @@ def order_by(
     packed.sort()
     packed &= np.uint64((1 << row_bits) - 1)
     order: NDArray[Any] = packed.view(np.int64)
-    if lost_bits:
-        # Different keys with equal upper bits: next to none, and a stable sort of what is
-        # nearly sorted takes 2 ns a key.
-        ordered = key[order]
-        if (ordered[1:] < ordered[:-1]).any():
-            order = order[np.argsort(ordered, kind="stable")]
-    return order
+    return order, not lost_bits
