@@ -18,6 +18,29 @@ from pipeline.runtime.secret_files import (
     read_secret,
 )
 
+# What [kafka] and [deliver.kafka.NAME] say alike.
+Security = Annotated[
+    Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"],
+    Field(
+        description="How the brokers are spoken to. With SSL, their certificates and host names "
+        "are always checked."
+    ),
+]
+AllowCleartext = Annotated[
+    bool,
+    Field(description="Let SASL_PLAINTEXT send passwords and tokens readable over a network."),
+]
+Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"]
+Username = Annotated[
+    str | None,
+    Field(
+        min_length=1,
+        repr=False,
+        description="Name to show, with PLAIN and SCRAM.",
+        examples=["outrider"],
+    ),
+]
+
 _SERVER: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/@\[\]]+):(\d{1,5})")
 
 
@@ -47,6 +70,21 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def refuse_cleartext(security: Security, servers: list[str]) -> None:
+    """Raise ValueError if what lets us in would go readable to another machine."""
+    far = _far(servers)
+    if security == "SASL_PLAINTEXT" and far:
+        raise ValueError(
+            f"security SASL_PLAINTEXT would send what lets us in readable to {far[0]}; use "
+            "SASL_SSL, or set allow_cleartext = true"
+        )
+
+
+def _far(servers: list[str]) -> list[str]:
+    """Those on other machines."""
+    return [server for server in servers if not is_loopback(host_of(server))]
 
 
 class Kafka(Section):
@@ -83,26 +121,13 @@ class Kafka(Section):
         description="Records after which a tenant's state is stored anew; whoever takes a tenant "
         "over takes in again what came since.",
     )
-    security: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
-        default="PLAINTEXT",
-        description="How the brokers are spoken to. With SSL, their certificates and host names "
-        "are always checked.",
-    )
-    allow_cleartext: bool = Field(
-        default=False,
-        description="Let SASL_PLAINTEXT send passwords and tokens readable over a network.",
-    )
-    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] = Field(
+    security: Security = "PLAINTEXT"
+    allow_cleartext: AllowCleartext = False
+    sasl_mechanism: Mechanism = Field(
         default="SCRAM-SHA-512",
         description="How we show who we are, with SASL; OAUTHBEARER is set up in kafka.oauth.",
     )
-    username: str | None = Field(
-        default=None,
-        min_length=1,
-        repr=False,
-        description="Name to show, with PLAIN and SCRAM.",
-        examples=["outrider"],
-    )
+    username: Username = None
     password_file: Path | None = Field(
         default=None,
         description="File with the password, with PLAIN and SCRAM; its last newline does not "
@@ -156,15 +181,9 @@ class Kafka(Section):
             raise ValueError(f"username is missing: {self.sasl_mechanism} needs it")
         if self.tls and (self.certificate_file is None) is not (self.certificate_key_file is None):
             raise ValueError("certificate_file and certificate_key_file go together; name both")
-        if self.security == "SASL_PLAINTEXT" and not self.allow_cleartext and self._far():
-            raise ValueError(
-                f"security SASL_PLAINTEXT would send what lets us in readable to "
-                f"{self._far()[0]}; use SASL_SSL, or set allow_cleartext = true"
-            )
+        if not self.allow_cleartext:
+            refuse_cleartext(self.security, self.servers)
         return self
-
-    def _far(self) -> list[str]:
-        return [s for s in self.servers if not is_loopback(host_of(s))]
 
     def password(self) -> str:
         """The password that ``password_file`` holds, or else the environment.
@@ -190,11 +209,11 @@ class Kafka(Section):
 
     def remarks(self) -> list[str]:
         """What works and is still not as it should be, a sentence each."""
-        found = []
-        if not self.tls and self._far():
+        found, far = [], _far(self.servers)
+        if not self.tls and far:
             found.append(
                 f"kafka.security is {self.security}: everything is readable on the way to "
-                f"{self._far()[0]}; use {self.security.replace('PLAINTEXT', 'SSL')}"
+                f"{far[0]}; use {self.security.replace('PLAINTEXT', 'SSL')}"
             )
         idle = [] if self.sasl else ["username", "password_file"]
         idle += [] if self.tls else ["ca_file", "certificate_file", "certificate_key_file"]

@@ -11,7 +11,15 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from connectors.sinks.syslog_frame import ENTERPRISE, LEAST_OCTETS, OCTETS
-from pipeline.runtime.config_kafka import check_servers, host_of, is_loopback
+from pipeline.runtime.config_kafka import (
+    AllowCleartext,
+    Mechanism,
+    Security,
+    Username,
+    check_servers,
+    is_loopback,
+    refuse_cleartext,
+)
 from pipeline.runtime.config_section import Section, Variable
 from pipeline.runtime.secret_files import exposed
 
@@ -162,26 +170,13 @@ class KafkaTopic(Lines, Secured):
         description="Key of the messages. id: revisions of one flag or incident share a partition; "
         "tenant: all documents of a tenant do.",
     )
-    security: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
-        default="SASL_SSL",
-        description="How the brokers are spoken to. With SSL, their certificates and host names "
-        "are always checked.",
-    )
-    allow_cleartext: bool = Field(
-        default=False,
-        description="Let SASL_PLAINTEXT send passwords and tokens readable over a network.",
-    )
-    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] = Field(
+    security: Security = "SASL_SSL"
+    allow_cleartext: AllowCleartext = False
+    sasl_mechanism: Mechanism = Field(
         default="SCRAM-SHA-512",
         description="How we show who we are, with SASL; OAUTHBEARER signs in as [microsoft] tells.",
     )
-    username: str | None = Field(
-        default=None,
-        min_length=1,
-        repr=False,
-        description="Name to show, with PLAIN and SCRAM.",
-        examples=["outrider"],
-    )
+    username: Username = None
     password_file: Path | None = Field(
         default=None,
         description="File with the password, with PLAIN and SCRAM; its last newline does not "
@@ -207,12 +202,8 @@ class KafkaTopic(Lines, Secured):
     def _one_way_in(self) -> Self:
         if not self.security.startswith("SASL"):
             return self
-        far = [server for server in self.servers if not is_loopback(host_of(server))]
-        if self.security == "SASL_PLAINTEXT" and not self.allow_cleartext and far:
-            raise ValueError(
-                f"security SASL_PLAINTEXT would send what lets us in readable to {far[0]}; use "
-                "SASL_SSL, or set allow_cleartext = true"
-            )
+        if not self.allow_cleartext:
+            refuse_cleartext(self.security, self.servers)
         if self.sasl_mechanism == "OAUTHBEARER":
             if self.token_scope is None:
                 raise ValueError("token_scope is missing: OAUTHBEARER needs it")

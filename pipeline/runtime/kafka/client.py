@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from kafka import KafkaAdminClient
-from kafka.errors import KafkaError
+from kafka.errors import FencedInstanceIdError, KafkaError
 
 from connectors.kafka.hidden import Hidden
 from connectors.kafka.watching import Client, Consumer, RefusedError
-from pipeline.model.errors import ConfigError, OutriderError, RetriableError
+from pipeline.model.errors import ConfigError, FatalError, OutriderError, RetriableError
 from pipeline.runtime.kafka.refusals import fatal_reason, passing_reason
 from pipeline.runtime.kafka.remarks import remark
 from pipeline.runtime.kafka.tls import tls_options
@@ -18,6 +19,8 @@ from pipeline.runtime.kafka.tokens import tokens
 from pipeline.runtime.kafka.watching import Gate, Producer, newest_refusal
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from pipeline.runtime.config import Kafka
 
 # One message is one Arrow batch of thousands of records.
@@ -167,6 +170,34 @@ def _made(kind: Any, config: Kafka, options: dict[str, Any]) -> Any:
         raise unreachable(config, problem or error) from error
     made.watched = watched[0].watched
     return made
+
+
+@contextmanager
+def letting_go(config: Kafka, close: Callable[[], None], name: str = "") -> Iterator[None]:
+    """One turn of a role: whatever ends it lets go of everything, and is told in our words.
+
+    Args:
+        config: of the brokers.
+        close: lets go.
+        name: of a worker that is a static member of its group.
+
+    Raises:
+        FatalError: a person has to act.
+        RetriableError: the broker does not answer; call again.
+    """
+    try:
+        yield
+    except FencedInstanceIdError as error:
+        close()
+        raise FatalError(
+            f"another worker named {name!r} has taken over; give each a name of its own"
+        ) from error
+    except KafkaError as error:
+        close()
+        raise unreachable(config, error) from error
+    except BaseException:
+        close()
+        raise
 
 
 def unreachable(config: Kafka, error: BaseException) -> OutriderError:

@@ -25,16 +25,14 @@ from kafka import ConsumerRebalanceListener, OffsetAndMetadata
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 from kafka.errors import (
     CommitFailedError,
-    FencedInstanceIdError,
     KafkaError,
     RebalanceInProgressError,
 )
 
 from pipeline.model.clock import to_us
-from pipeline.model.errors import FatalError
 from pipeline.runtime.handing import Handing
 from pipeline.runtime.kafka.behind import ANSWER_MS, Behind, begin_at_end
-from pipeline.runtime.kafka.client import Topics, consumer, producer, unreachable
+from pipeline.runtime.kafka.client import Topics, consumer, letting_go, producer
 from pipeline.runtime.kafka.letters import record_of, unreadable
 from pipeline.runtime.kafka.told import Told, kinds, meant_for, told
 from pipeline.runtime.live.messages import UnreadableMessageError
@@ -156,7 +154,7 @@ class Deliverer:
                 handed over again.
             FatalError: a person has to act.
         """
-        try:
+        with letting_go(self._config, self.close, self._name):
             if self._consumer is None:
                 self._open()
             self._pause()
@@ -166,17 +164,6 @@ class Deliverer:
             self._move()
             self._commit()
             self._behind.look(self._consumer, list(self._lines))
-        except FencedInstanceIdError as error:
-            self.close()
-            raise FatalError(
-                f"another worker named {self._name!r} has taken over; give each a name of its own"
-            ) from error
-        except KafkaError as error:
-            self.close()
-            raise unreachable(self._config, error) from error
-        except BaseException:
-            self.close()
-            raise
         return bool(found)
 
     def close(self) -> None:

@@ -25,12 +25,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kafka import TopicPartition
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
-from kafka.errors import FencedInstanceIdError, KafkaError
+from kafka.errors import KafkaError
 
 from pipeline.model.clock import to_us
 from pipeline.model.dead_letter import JUDGING_FAILED, MESSAGES, DeadLetter
-from pipeline.model.errors import FatalError, OutriderError
-from pipeline.runtime.kafka.client import Topics, consumer, unreachable
+from pipeline.model.errors import OutriderError
+from pipeline.runtime.kafka.client import Topics, consumer, letting_go, unreachable
 from pipeline.runtime.kafka.letters import stretch, unreadable
 from pipeline.runtime.kafka.partition import Partition
 from pipeline.runtime.kafka.revoked import Revoked
@@ -118,24 +118,13 @@ class Detector:
             RetriableError: everything not committed was dropped; call again.
             FatalError: a person has to act.
         """
-        try:
+        with letting_go(self._config, self.close, self._name):
             writing = self._writing or self._open()
             found = self._consumer.poll(timeout_ms=timeout_ms)
             self._go_on(found)
             steps = self._take(found)
             self._judge(steps, found)
             self._commit(writing, steps)
-        except FencedInstanceIdError as error:
-            self.close()
-            raise FatalError(
-                f"another worker named {self._name!r} has taken over; give each a name of its own"
-            ) from error
-        except KafkaError as error:
-            self.close()
-            raise unreachable(self._config, error) from error
-        except BaseException:
-            self.close()
-            raise
         if not found:
             self._look()
         return bool(found)

@@ -19,7 +19,7 @@ from kafka.errors import KafkaError, UnknownTopicOrPartitionError
 
 from pipeline.model.clock import parse_rfc3339, to_us
 from pipeline.model.errors import ConfigError
-from pipeline.runtime.kafka.client import Topics, consumer, unreachable
+from pipeline.runtime.kafka.client import Topics, consumer, letting_go
 from pipeline.runtime.kafka.desk import Answers
 from pipeline.runtime.kafka.letters import REPLAYED, letter_of
 from pipeline.runtime.kafka.told import kinds, told
@@ -109,7 +109,7 @@ class Follower:
                 the next call reads it again.
             ConfigError: the ledger is of other topics.
         """
-        try:
+        with letting_go(self._config, self.close):
             if self._consumer is None:
                 self._open()
             found = self._consumer.poll(timeout_ms=timeout_ms, max_records=_PORTION)
@@ -117,12 +117,6 @@ class Follower:
                 self._keep(found)
             answer(self._ledger, self._log)
             self._look()
-        except KafkaError as error:
-            self.close()
-            raise unreachable(self._config, error) from error
-        except BaseException:
-            self.close()
-            raise
         return bool(found)
 
     def close(self) -> None:
