@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.compiled import compiler
+from pipeline.compiled import _Versions, compiler
 
 PROGRAM = """
 import json, sys
@@ -76,12 +76,16 @@ def test_a_later_process_loads_it_without_the_compiler(tmp_path):
 @pytest.mark.parametrize(
     "harm", [lambda kept: kept[:-1], lambda _: b"", lambda kept: kept[:-9] + bytes(9)]
 )
-def test_kept_code_that_has_come_to_harm_is_made_anew(tmp_path, harm):
-    start(PROGRAM, tmp_path)
-    for kept in tmp_path.rglob("*.nbc"):
-        kept.write_bytes(harm(kept.read_bytes()))
-    assert json.loads(start(PROGRAM, tmp_path)) == COMPILED
-    assert json.loads(start(PROGRAM, tmp_path)) == LOADED
+def test_kept_code_that_has_come_to_harm_is_not_run(tmp_path, harm):
+    versions = _Versions(tmp_path, "function")
+    versions.save("of whole numbers", b"machine code")
+    (kept,) = tmp_path.iterdir()
+    kept.write_bytes(harm(kept.read_bytes()))
+    assert versions.load("of whole numbers") is None
+    versions.save("of whole numbers", b"machine code")
+    assert versions.load("of whole numbers") == b"machine code"
+    assert versions.load("of others") is None
+    assert list(tmp_path.iterdir()) == [kept]
 
 
 def test_where_there_is_no_space_nothing_is_kept_and_the_work_goes_on(tmp_path):
