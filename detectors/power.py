@@ -29,7 +29,7 @@ def detectable(bank: TenantBank) -> dict[tuple[Service, Client], float]:
     usual = _busy(bank)
     known = bank.users.usual.learned().spread
     for at, lane in enumerate(lanes):
-        if not bank.users.warm()[at]:
+        if not (bank.users.warm()[at] and usual[at] > 0.0):
             out.setdefault((lane.cell.service, lane.cell.client), 1.0)
             continue
         null = HOURS * usual[at]
