@@ -6,10 +6,10 @@
 Endless made-up logs (``soak_logs.py``) drive the real loop of ``outrider run``, with a real
 ledger and real files. Each simulated week prints what the process (MiB, a million objects)
 and the ledger (MiB by table) hold. At the end a line is fitted to the weeks after
-``--settled``: nothing may grow by more than 1 % of its mean a week; what 95 % of lines through
-such scatter stay within is allowed (Student's t, as weeks are few). What is kept for a time, such as documents (``--keep-days``) and the versions of
-advisories (90 days), is looked at once that time is over; documents by the number told in
-that time. Exit code 1 if anything grows.
+``--settled``: nothing may grow by more than 1 % of its mean a week, beyond what the 95 %
+interval of its slope allows (Student's t, as weeks are few). What is kept for a time, such as
+documents (``--keep-days``) and the versions of advisories (90 days), is looked at once that time
+is over; documents by the number told in that time. Exit code 1 if anything grows.
 """
 
 from __future__ import annotations

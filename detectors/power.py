@@ -28,8 +28,9 @@ def detectable(bank: TenantBank) -> dict[tuple[Service, Client], float]:
     lanes = bank.lanes("users")
     usual = _busy(bank)
     known = bank.users.usual.learned().spread
+    judged = bank.users.warm() & (usual > 0.0)
     for at, lane in enumerate(lanes):
-        if not (bank.users.warm()[at] and usual[at] > 0.0):
+        if not judged[at]:
             out.setdefault((lane.cell.service, lane.cell.client), 1.0)
             continue
         null = HOURS * usual[at]

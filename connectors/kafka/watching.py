@@ -153,10 +153,10 @@ class Connections(KafkaConnectionManager):  # type: ignore[misc] # the client ha
 def _received(transport: Any) -> tuple[bytes, Exception | None]:
     """What has come of a connection, and what ended it.
 
-    The client's own asks for 4 KiB at a time: of a batch of 2,000 records that is half of all
-    that it costs. And of a connection that has ended it drops what came right before, with it
-    the broker's word that a password is wrong: half of the refusals were lost so. Here the end
-    shows at the next read.
+    The client's own asks for 4 KiB at a time: of a batch of 2,000 records that is a quarter of
+    what it takes to consume it (0.3 to 0.22 ms). And of a connection that has ended it drops what
+    came right before, with it the broker's word that a password is wrong: half of the refusals
+    were lost so. Here the end shows at the next read.
     """
     pieces: list[bytes] = []
     end: Exception | None = None

@@ -80,8 +80,41 @@ def _order(incident: Incident, client: str) -> tuple[int, str]:
     return (named.index(client) if client in named else len(named), client)
 
 
-def marks_of(incident: Incident, known: list[Advisory], axis: Axis) -> list[Mark]:
-    """Moments to draw on each chart: ours, the advisory's first post, and its others."""
+def charts_of(
+    incident: Incident,
+    flags: list[Flag],
+    known: list[Advisory],
+    timeline: Timeline,
+    detail: Detail,
+) -> tuple[list[Chart], list[Chart]]:
+    """Charts of what is flagged, and of clients that still work.
+
+    Args:
+        incident: its last revision.
+        flags: its members.
+        known: its advisories.
+        timeline: the hours around it.
+        detail: how many are drawn.
+    """
+    axis = axis_of(incident, timeline.begin, timeline.end)
+    marks = _marks(incident, known, axis)
+    plain = [m for m in marks if m.kind in {"onset", "resolved"}]
+    flagged = [lane for lane in lanes_of(incident, flags) if lane in timeline.series]
+    works: dict[str, Lane] = {}
+    for lane in healthy_lanes(incident, flags):
+        if lane in timeline.series:
+            works.setdefault(lane.client, lane)
+    healthy = list(works.values())[: min(_HEALTHY_CHARTS, detail.charts)]
+    return (
+        [
+            _draw(lane, timeline.series[lane], axis, marks, _spans(flags, lane, axis), detail)
+            for lane in flagged[: detail.charts]
+        ],
+        [_draw(lane, timeline.series[lane], axis, plain, [], detail) for lane in healthy],
+    )
+
+
+def _marks(incident: Incident, known: list[Advisory], axis: Axis) -> list[Mark]:
     moments: list[tuple[str, datetime | None, str]] = [
         ("onset", incident.onset_at, "onset"),
         ("raised", incident.raised_at, "we could raise it"),
@@ -103,43 +136,6 @@ def marks_of(incident: Incident, known: list[Advisory], axis: Axis) -> list[Mark
             if axis.inside(p.created_at)
         ]
     return marks
-
-
-def charts_of(
-    incident: Incident,
-    flags: list[Flag],
-    timeline: Timeline,
-    axis: Axis,
-    marks: list[Mark],
-    detail: Detail,
-) -> list[Chart]:
-    """Charts of what is flagged."""
-    lanes = [lane for lane in lanes_of(incident, flags) if lane in timeline.series]
-    return [
-        _draw(lane, timeline.series[lane], axis, marks, _spans(flags, lane, axis), detail)
-        for lane in lanes[: detail.charts]
-    ]
-
-
-def healthy_charts(
-    incident: Incident,
-    flags: list[Flag],
-    timeline: Timeline,
-    axis: Axis,
-    marks: list[Mark],
-    detail: Detail,
-) -> list[Chart]:
-    """Charts of clients that still work."""
-    drawn: dict[str, Lane] = {}
-    for lane in healthy_lanes(incident, flags):
-        if lane in timeline.series:
-            drawn.setdefault(lane.client, lane)
-    plain = [m for m in marks if m.kind in {"onset", "resolved"}]
-    limit = min(_HEALTHY_CHARTS, detail.charts)
-    return [
-        _draw(lane, timeline.series[lane], axis, plain, [], detail)
-        for lane in list(drawn.values())[:limit]
-    ]
 
 
 def _draw(

@@ -8,19 +8,9 @@ from typing import TYPE_CHECKING, Final
 
 from pipeline.notify.brief import Brief, brief, split_evidence
 from pipeline.notify.clean import clean, paragraphs
-from pipeline.notify.words import (
-    count,
-    moment,
-    percent,
-)
+from pipeline.notify.words import count, moment, percent
 from pipeline.report.chart import Chart, percent_of
-from pipeline.report.incident_charts import (
-    Detail,
-    axis_of,
-    charts_of,
-    healthy_charts,
-    marks_of,
-)
+from pipeline.report.incident_charts import Detail, charts_of
 from pipeline.report.incident_leads import Lead, Race, leads, moments, race
 
 if TYPE_CHECKING:
@@ -95,9 +85,8 @@ def view(
     """Put one incident together from its revisions and everything beside it."""
     incident = history[-1]
     flags = [contents.flags[i] for i in incident.flag_ids if i in contents.flags]
-    axis = axis_of(incident, timeline.begin, timeline.end)
     known = _advisories(incident, contents.advisories)
-    marks = marks_of(incident, known, axis)
+    flagged, healthy = charts_of(incident, flags, known, timeline, detail)
     supporting, opposing = split_evidence(incident)
     posts, left_out = _posts(known, time_zone) if detail.posts else ([], 0)
     return IncidentView(
@@ -109,8 +98,8 @@ def view(
         moments=moments(incident, time_zone),
         leads=leads(incident),
         race=race(incident),
-        charts=charts_of(incident, flags, timeline, axis, marks, detail),
-        healthy_charts=healthy_charts(incident, flags, timeline, axis, marks, detail),
+        charts=flagged,
+        healthy_charts=healthy,
         scope=[_scope_bar(incident, n) for n in range(len(incident.scope))],
         healthy=_healthy(incident),
         supporting=[(clean(e.text), f"{abs(e.weight):.1f}") for e in supporting],

@@ -16,7 +16,7 @@ from connectors.kafka.trust import distrust, tls_error
 from pipeline.model.errors import AuthError, ConfigError, FatalError, OutriderError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from connectors.kafka.trouble import Trouble
     from connectors.kafka.trust import Distrust
@@ -79,9 +79,7 @@ def fatal_reason(config: Kafka, error: BaseException) -> OutriderError | None:
         config: of the broker.
         error: what the client raised, or what a connection ended with.
     """
-    # A producer that was refused once wraps that refusal in every later error.
-    inner = (found for found in error.args if isinstance(found, BaseException))
-    reasons = (_reason(config, found) for found in (error, *inner))
+    reasons = (_reason(config, found) for found in (error, *_wrapped(error)))
     return next((reason for reason in reasons if reason is not None), None)
 
 
@@ -135,9 +133,13 @@ def passing_reason(error: BaseException) -> str:
     told = _TROUBLE.get(trouble(error))
     if told is not None:
         return told
-    # A bare KafkaError says nothing; the client wraps what it comes from in some.
-    inner = next((found for found in error.args if isinstance(found, BaseException)), error)
-    return f"{type(inner).__name__}; check that it runs and lets us in"
+    told_by = next(_wrapped(error), error)
+    return f"{type(told_by).__name__}; check that it runs and lets us in"
+
+
+def _wrapped(error: BaseException) -> Iterator[BaseException]:
+    """What an error comes from: the client wraps some in a ``KafkaError`` that says nothing."""
+    return (found for found in error.args if isinstance(found, BaseException))
 
 
 def _denied(

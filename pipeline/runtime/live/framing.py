@@ -1,6 +1,6 @@
 """Streams in one LZ4 frame, with their size before it.
 
-Arrow compresses each of a table's buffers by itself: of a batch of 2,000 records it reads 45 such
+Arrow compresses each of a table's buffers by itself: of a batch of 2,000 records it reads 40 such
 pieces in 170 us; one frame around them takes 60, and a tenth fewer bytes. The size stands in a
 skippable frame, so any LZ4 tool gives the stream back (``lz4 -d``). Format: LZ4 Frame Format
 1.6.4, "Skippable Frames".

@@ -92,6 +92,11 @@ def test_what_may_pass_is_told_in_words(text, words):
     assert words in str(unreachable(OPEN, errors.KafkaConnectionError(text)))
 
 
+def test_an_error_that_says_nothing_is_told_by_what_it_comes_from():
+    bare = errors.KafkaError(errors.InvalidTxnStateError())
+    assert "InvalidTxnStateError; check that it runs" in str(unreachable(OPEN, bare))
+
+
 @pytest.mark.parametrize(
     ("error", "words"),
     [
