@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -15,13 +14,9 @@ from pipeline.cli.logs import start_logging
 from pipeline.cli.output import note, print_text
 from pipeline.cli.running import as_text, run_backfill
 from pipeline.cli.simulate import run_simulation
-from pipeline.compiled import compile_elsewhere
-from pipeline.runtime.backfill import BackfillRequest, backfill
+from pipeline.cli.warming import warm_up
+from pipeline.runtime.backfill import BackfillRequest
 from pipeline.runtime.config import load
-from pipeline.runtime.parsing import follow_parent
-from pipeline.runtime.progress import Progress
-from pipeline.runtime.telemetry import configure, get_logger
-from pipeline.simulate.run import simulate
 from pipeline.simulate.spec import SimulationSpec
 
 if TYPE_CHECKING:
@@ -31,8 +26,6 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 SPEC: Final = SimulationSpec(scenarios=("ex1256020",), users=300, weeks=4, seed=1)
 _ZONE: Final = "Europe/Berlin"
-# Has every detector judge.
-_SMALL: Final = SimulationSpec(users=20, weeks=1)
 
 
 @app.command()
@@ -50,8 +43,7 @@ def demo(
     single failure, and the advisory comes late. Everything is made up but the story.
     """
     start_logging()
-    # The first run on a machine compiles for some 23 s of processor; to simulate takes less.
-    compile_elsewhere(judge_a_small_tenant)
+    warm_up()
     note(f"simulating {SPEC.users} users over {SPEC.weeks} weeks into {out / 'logs'}")
     run_simulation(SPEC, out / "logs")
     note(f"reading the logs as any export: outrider backfill {out / 'logs'}")
@@ -65,20 +57,6 @@ def demo(
     print_text(as_text(outcome, _ZONE))
     if open_report and _can_open():
         _open(outcome)
-
-
-def judge_a_small_tenant() -> None:
-    """Need all the compiled code that judging needs; quietly."""
-    follow_parent()
-    configure("json", level="critical")
-    with tempfile.TemporaryDirectory(prefix="outrider-") as folder:
-        logs, out = Path(folder) / "logs", Path(folder) / "out"
-        simulate(_SMALL, logs)
-        paths = tuple(str(logs / part) for part in ("signins", "audit", "directory"))
-        config = load(environ={}, flags={"backfill.workers": 1})
-        with Progress(enabled=False) as progress:
-            request = BackfillRequest(paths, (), out)
-            backfill(request, config, progress=progress, log=get_logger("backfill"))
 
 
 def _can_open() -> bool:

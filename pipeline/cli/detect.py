@@ -10,6 +10,7 @@ import typer
 
 from pipeline.cli.kafka import ConfigOption, ListenOption  # noqa: TC001 # Typer reads them
 from pipeline.cli.logs import start_logging
+from pipeline.cli.warming import warm_up
 from pipeline.model.clock import SystemClock
 from pipeline.runtime.config import load
 from pipeline.runtime.health import Health, HealthServer
@@ -42,6 +43,7 @@ def detect(
     """
     settings = load(config)
     start_logging()
+    warm_up()
     keep_freed()
     log, metrics, health = get_logger("detect"), Metrics(), Health()
     worker = Detector(

@@ -13,6 +13,7 @@ from connectors.sinks.encoders.forms import FORMS
 from connectors.sinks.ndjson import NdjsonSink
 from pipeline.cli.logs import start_logging
 from pipeline.cli.output import print_text
+from pipeline.cli.warming import warm_up
 from pipeline.ledger.store import Ledger
 from pipeline.model.clock import SystemClock
 from pipeline.notify.words import plural
@@ -73,6 +74,7 @@ def run(
     """
     settings = load(config)
     start_logging()
+    warm_up()
     keep_freed()
     log, metrics, health = get_logger("run"), Metrics(), Health()
     normalise = normalising(settings, state)
