@@ -43,5 +43,5 @@ def test_a_live_run_needs_no_version_that_a_small_tenant_does_not(tmp_path):
         timeout=240,
     )
     count, missing = json.loads(done.stdout.splitlines()[-1])
-    assert count >= 20
+    assert count >= 10, "versions that compiled code calls itself are not counted"
     assert missing == []
