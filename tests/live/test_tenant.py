@@ -253,6 +253,25 @@ def test_a_restart_at_every_hour_changes_nothing(learned, hours_late):
     told_in_order(broken)
 
 
+@pytest.mark.parametrize("pruned", [False, True])
+def test_days_that_close_before_they_are_judged_again_are_told_once(learned, pruned):
+    """A backlog's state is stored between two judgements, when what was told last is settled."""
+    hours = day(fails, length=4 * 24)
+    stream = Stream(learned)
+    for rows in hours[:20]:
+        stream.feed(rows)
+    assert {f.state for f in stream.final_flags().values()} == {FlagState.CLOSED}
+    for rows in hours[20:]:
+        stream.hour += 1
+        stream.tenant.take(table(rows))
+        if pruned:
+            restart(stream)
+    assert stream.tenant.ground.closed_to > stream.tenant.issued.judged_to
+    stream.keep(stream.tenant.judge())
+    told_in_order(stream)
+    same(stream, play(learned, hours, lambda _: 0))
+
+
 def test_a_head_is_not_led_on_from_hours_that_were_incomplete():
     """Nothing more comes, and yet what is known of an hour changes: time passes."""
     delay = {"entra_signin_noninteractive": {"declared_delay_seconds": 6 * 3600}}

@@ -257,19 +257,18 @@ class Tenant:
     def prune(self) -> None:
         """Forget documents that nothing can change any more, before the state is stored.
 
-        Both parts forget together, so a state restored must hold both as of one moment.
+        Both parts forget together, so a state restored must hold both as of one moment; and of
+        days that were closed since the last judgement neither forgets, as that is still to come.
         """
         part, issued = self.ground, self.issued
         self._tail.join()
-        if part.closed_to is None:
+        if part.closed_to is None or issued.judged_to is None or issued.judged_to < part.closed_to:
             return
-        needed = set(part.ground.correlated.cases)
         issued.flags.forget_before(part.closed_to)
-        issued.incidents.forget_before(part.closed_to, needed)
+        issued.incidents.forget_before(part.closed_to, set(part.ground.correlated.cases))
         # The newest revision of each is what the next judgement is compared with.
         flags = {f.flag_id: f for f in part.truth.flags if f.flag_id in issued.flags.last}
         incidents = {
             i.incident_id: i for i in part.truth.incidents if i.incident_id in issued.incidents.last
         }
-        if issued.judged_to is not None and issued.judged_to >= part.closed_to:
-            part.truth = Truth(list(flags.values()), list(incidents.values()))
+        part.truth = Truth(list(flags.values()), list(incidents.values()))
