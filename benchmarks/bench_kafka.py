@@ -33,7 +33,7 @@ from pipeline.runtime.kafka.client import Topics, consumer, producer
 from pipeline.runtime.kafka.stored import key, read_back
 from pipeline.runtime.kafka.topics import init
 from pipeline.runtime.live.messages import Kind, Message
-from tests.kafka.broker import Cluster, unmet
+from tests.kafka.broker import Cluster, fetch, unmet
 from tests.warm import OUTRIDER
 
 DELAY_PEOPLE = 200
@@ -302,7 +302,7 @@ def main() -> None:
     parser.add_argument("--states", type=int, default=1_000)
     parser.add_argument("--only", choices=("throughput", "delay", "move"))
     args = parser.parse_args()
-    problem = unmet()
+    problem = unmet() or fetch()
     if problem:
         raise SystemExit(f"{problem}: a real Kafka broker is needed")
     with tempfile.TemporaryDirectory(prefix="outrider-bench-") as folder:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.correlate.history import distinct, human
+from pipeline.correlate.history import among, distinct, human
 from pipeline.correlate.tally import AUDIT_SPACE, SIGNIN_SPACE, Affected, Hit
 from pipeline.correlate.view import (
     DROP,
@@ -84,12 +84,12 @@ def _attendance(view: View, reference: list[Hour], cells: list[Cell]) -> tuple[f
     homes = homes[known_first][first]
     shares = np.zeros(len(people))
     for users in active_users(reference, cells):
-        shares[np.isin(people, users)] += 1.0 / len(reference)
+        shares[among(people, users)] += 1.0 / len(reference)
     now = distinct(view.now.good(c)[0] for c in cells)
     expected = float(shares.sum())
     if expected < ENOUGH_USERS:
         return 1.0, expected, float(len(now))
-    here = np.isin(people, now)
+    here = among(people, now)
     places = np.unique(homes)
     ratios = np.array([here[homes == p].sum() / shares[homes == p].sum() for p in places])
     sizes = np.array([shares[homes == p].sum() for p in places])
@@ -131,13 +131,13 @@ def drops(
         deficit = expected - len(now)
         key = (space_of(cell.source), cell.client)
         lost[key] = max(lost.get(key, 0.0), deficit if deficit > _noise(shares) else 0.0)
-        present = np.isin(users, _seen(view, cell))
-        here = np.isin(users, now)
+        present = among(users, _seen(view, cell))
+        here = among(users, now)
         gone = _missed(shares, here, usual["network"][first], present, users, deficit)
         present = present[gone]
         hits = np.where(present, Hit.MISSING, Hit.MISSING | Hit.ABSENT).astype(np.uint8)
         parts.append(affected(cell, usual[first[gone]], hits, with_code=False))
-        sibling = np.isin(users[gone], _siblings(view, cell, plan))
+        sibling = among(users[gone], _siblings(view, cell, plan))
         values = (expected, len(now), len(gone), present.sum(), sibling.sum())
         for name, value in zip(names, values, strict=True):
             numbers[name] = numbers.get(name, 0.0) + float(value)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.correlate.history import FAMILIES, History, distinct
+from pipeline.correlate.history import FAMILIES, History, among, distinct
 from pipeline.correlate.missing import drops, people_at_work
 from pipeline.correlate.tally import (
     CODE_USER,
@@ -111,7 +111,7 @@ def _pressing(
         numbers["pressing_usual"] += usual
         if (cell, RETRY) not in plan:
             continue
-        often = np.isin(rows["user"], distinct(habit))
+        often = among(rows["user"], distinct(habit))
         excess = max(0, ceil(len(rows) - usual))
         picked = rows[np.lexsort((rows["user"], -rows["attempts"].astype(int), often))[:excess]]
         hits = np.full(len(picked), Hit.PRESSING, np.uint8)

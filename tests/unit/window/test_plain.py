@@ -143,15 +143,37 @@ def test_rows_are_sorted_by_key_then_minor_then_place(rows, low, high, shift):
     assert order_by(unsigned, minor).tolist() == np.lexsort((minor, unsigned)).tolist()
 
 
-@given(
-    known=st.sets(st.tuples(st.integers(0, 9), st.integers(0, 3))),
-    asked=st.sets(st.tuples(st.integers(0, 9), st.integers(0, 3))),
-)
-def test_a_known_identity_is_found_and_no_other(known, asked):
+WORDS = st.one_of(st.integers(0, 9), st.integers(2**64 - 9, 2**64 - 1), st.integers(0, 2**64 - 1))
+IDS = st.sets(st.tuples(WORDS, st.integers(0, 3)))
+
+
+@given(days=st.lists(IDS, max_size=3), asked=IDS, again=st.floats(0, 1))
+def test_an_identity_that_any_day_knows_is_found_and_no_other(days, asked, again):
     rows = np.array(sorted(asked), np.uint64).reshape(-1, 2)
     found = np.zeros(len(rows), bool)
-    mark_known(rows, np.array(sorted(known), np.uint64).reshape(-1, 2), found)
-    assert [tuple(r) for r in rows[found].tolist()] == sorted(asked & known)
+    days = [
+        day | set(sorted(asked)[at :: len(days)][: int(again * 9)]) for at, day in enumerate(days)
+    ]
+    for day in days:
+        mark_known(rows, np.array(sorted(day), np.uint64).reshape(-1, 2), found)
+    assert [tuple(r) for r in rows[found].tolist()] == sorted(asked & set().union(*days))
+
+
+@pytest.mark.parametrize("asked", [3, 300, 3_000, 100_000])
+@pytest.mark.parametrize("spread", [64, 30, 8])
+def test_of_many_known_identities_each_that_comes_again_is_found(asked, spread):
+    """Ids that are random, those that share their upper bits, and those that differ in few words."""
+    rng = np.random.default_rng(asked)
+    ids = rng.integers(0, 2**64, (20_000 + asked, 2), np.uint64)
+    ids[:, 0] >>= np.uint64(64 - spread)
+    new, known = ids[:asked], np.concatenate([ids[asked:], ids[:asked:7]])
+    rows, known = np.unique(new, axis=0), np.unique(known, axis=0)
+    found = np.zeros(len(rows), bool)
+    for day in (known[::2], known[1::2]):
+        mark_known(rows, day, found)
+    there = {tuple(r) for r in known.tolist()}
+    assert found.tolist() == [tuple(r) in there for r in rows.tolist()]
+    assert 0 < found.sum() < len(rows)
 
 
 @pytest.mark.parametrize("people", [1, 40, 5000])
