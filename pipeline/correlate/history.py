@@ -76,6 +76,10 @@ class Hour:
             known = self._good[cell] = rows["user"][good], rows["network"][good]
         return known
 
+    def unchanging(self) -> tuple[Rows]:
+        """Arrays that nothing changes."""
+        return (self.rows,)
+
     def of(self, cell: Cell) -> Rows:
         """The rows of ``cell`` (a view; empty if it had none)."""
         start, end = self.cells.get(cell, (0, 0))

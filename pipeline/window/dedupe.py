@@ -17,6 +17,8 @@ from pipeline.window.ordering import order_by, order_nearly, settled
 from pipeline.window.passes import lay_out, mark_known
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
     from pipeline.window.columns import Columns, Names
@@ -37,6 +39,10 @@ class SeenIds:
         oldest = moment_us // DAY_US - HORIZON_DAYS
         for old in [d for d in self.days if d < oldest]:
             del self.days[old]
+
+    def unchanging(self) -> Iterable[NDArray[np.uint64]]:
+        """Arrays that nothing changes: a day's new ids make a new one."""
+        return self.days.values()
 
 
 def _salts(names: Names, kind: str) -> NDArray[np.uint64]:

@@ -12,7 +12,10 @@ import zstandard
 
 from pipeline.model.errors import StateError
 from pipeline.model.vocabulary import Client
+from pipeline.runtime.live import freezing
+from pipeline.runtime.live.engine import Engine, restored
 from pipeline.runtime.live.freezing import STATE_VERSION, freeze, parts_of, thaw
+from pipeline.runtime.live.part_names import PartNames
 from pipeline.runtime.live.parts import GroundPart
 from pipeline.runtime.live.tenant import Tenant
 from pipeline.window.dedupe import SeenIds
@@ -37,6 +40,56 @@ def test_only_what_has_changed_is_written_again():
     assert len(first.parts) == 2
     assert len(second.parts) == 1
     assert len(parts_of(second.body) & set(first.parts)) == 1
+
+
+def test_what_never_changes_is_written_down_once_for_as_long_as_it_lives():
+    days, met = seen([1, 2]), PartNames()
+    first = freeze(days, met=met)
+    assert len(met) == 2
+    # Were they looked at again, the change would show: it is the promise of SeenIds not to make one.
+    days.days[1][0] = 9
+    assert freeze(days, first.parts, met=met).body == first.body
+    # What is not stored has to be given, whether it is known or not.
+    assert set(freeze(days, {}, met=met).parts) != set()
+    del days.days[1]
+    assert len(met) == 1
+
+
+def test_an_array_of_which_nobody_says_that_it_never_changes_is_looked_at_again():
+    array, met = np.full((5000, 2), 1, np.uint64), PartNames()
+    first = freeze([array], met=met)
+    array[0] = 9
+    second = freeze([array], first.parts, met=met)
+    assert len(met) == 0
+    assert len(second.parts) == 1
+
+
+def hours_of(ground):
+    return {hour: held.rows for hour, held in ground.correlated.history.hours.items()}
+
+
+def same_arrays(some, others):
+    return some.keys() == others.keys() and all((some[k] == others[k]).all() for k in some)
+
+
+def test_a_state_that_was_stored_piece_by_piece_is_whole(monkeypatch):
+    monkeypatch.setattr(freezing, "_PART_BYTES", 256)
+    engine, stored, given = Engine(SETTINGS, lambda _: Tenant(SETTINGS)), {}, []
+    tenant = engine.tenant("t")
+    for hour in range(0, 5 * 24, 3):
+        tenant.take(table([row for at in range(hour, hour + 3) for row in usual(at)]))
+        snapshot = engine.snapshot("t")
+        given.append(len(snapshot.parts))
+        for name in engine.outdated("t"):
+            del stored[name]
+        stored |= snapshot.parts
+        assert set(stored) == snapshot.needed
+        assert not engine.snapshot("t").parts
+        again = restored(SETTINGS, snapshot.body, stored, snapshot.issued).ground
+        assert [t.to_pylist() for t in again.tail] == [t.to_pylist() for t in tenant.ground.tail]
+        for arrays in (lambda ground: ground.windows.seen.days, hours_of):
+            assert same_arrays(arrays(again.ground), arrays(tenant.ground.ground))
+    assert sum(given) > 100
 
 
 def test_a_tenant_with_directory_changes_can_be_kept():

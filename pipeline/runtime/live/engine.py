@@ -13,6 +13,7 @@ from pipeline.runtime.live.messages import (
     unpack_events,
     unpack_notice,
 )
+from pipeline.runtime.live.part_names import PartNames
 from pipeline.runtime.live.parts import GroundPart, IssuedPart
 from pipeline.runtime.live.tenant import Tenant
 
@@ -53,6 +54,7 @@ class Engine:
         self._load = load
         self._parts: dict[str, frozenset[str]] = {}
         self._outdated: dict[str, frozenset[str]] = {}
+        self._met_parts = PartNames()
         self._finish: set[str] = set()
         # Clock at which a tenant that was never judged was first asked after.
         self._met: dict[str, datetime] = {}
@@ -111,7 +113,7 @@ class Engine:
         tenant.prune()
         before = self._parts.get(name, frozenset())
         known = dict.fromkeys(before)
-        frozen = freeze(tenant.ground, known)
+        frozen = freeze(tenant.ground, known, met=self._met_parts)
         body, parts = frozen.body, frozen.parts
         self._parts[name] = needed = parts_of(body)
         self._outdated[name] = before - needed

@@ -5,7 +5,8 @@ stages, numpy arrays, times. Bytes that name anything else are refused, so whoev
 to the state topic cannot run code here (Python docs, "Restricting Globals").
 
 Large arrays and tables are parts of their own, named by the hash of their content: of eight
-days of seen ids only today's change, and only these are written again.
+days of seen ids only today's change, and only these are written again. A class whose arrays
+nothing changes once it holds them says so by a method ``unchanging``, which gives them.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import pyarrow as pa
 import zstandard
 
 from pipeline.model.errors import StateError
+from pipeline.runtime.live.part_names import PartNames
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -68,27 +70,39 @@ class Frozen:
 
 
 class _Pickler(pickle.Pickler):
-    def __init__(self, file: io.BytesIO, known: Mapping[str, Any], least: float) -> None:
+    def __init__(
+        self, file: io.BytesIO, known: Mapping[str, Any], least: float, met: PartNames
+    ) -> None:
         super().__init__(file, protocol=5)
         self._least = least
         self.names: list[str] = []
         self.parts: dict[str, bytes] = {}
         self._known = known
+        self._met = met
+        self._unchanging: set[int] = set()
 
     def persistent_id(self, obj: Any) -> tuple[str, str] | None:
-        if isinstance(obj, np.ndarray) and obj.nbytes >= self._least and not obj.dtype.hasobject:
-            out = io.BytesIO()
-            np.lib.format.write_array(out, np.ascontiguousarray(obj), allow_pickle=False)
-            return ("array", self._part(out.getvalue()))
         if isinstance(obj, pa.Table):
-            sink = pa.BufferOutputStream()
-            table = obj.unify_dictionaries().combine_chunks()
-            with pa.ipc.new_stream(sink, table.schema) as writer:
-                writer.write_table(table)
-            return ("table", self._part(sink.getvalue().to_pybytes()))
+            return ("table", self._name(obj, unchanging=True))
+        if isinstance(obj, np.ndarray) and obj.nbytes >= self._least and not obj.dtype.hasobject:
+            return ("array", self._name(obj, unchanging=id(obj) in self._unchanging))
         return None
 
+    def _name(self, obj: Any, *, unchanging: bool) -> str:
+        name = self._met.of(obj) if unchanging else None
+        if name is not None and (name in self._known or name in self.parts):
+            self.names.append(name)
+            return name
+        name = self._part(_written(obj))
+        if unchanging:
+            self._met.keep(obj, name)
+        return name
+
     def reducer_override(self, obj: Any) -> Any:
+        unchanging = getattr(type(obj), "unchanging", None)
+        if unchanging is not None:
+            # They are met after the object that holds them.
+            self._unchanging.update(map(id, unchanging(obj)))
         # Python before 3.11.4 writes a member as an attribute of its class.
         return (type(obj), (obj.value,)) if isinstance(obj, Enum) else NotImplemented
 
@@ -122,20 +136,41 @@ class _Unpickler(pickle.Unpickler):
         return pa.ipc.open_stream(raw).read_all()
 
 
+def _written(obj: Any) -> bytes:
+    if isinstance(obj, np.ndarray):
+        out = io.BytesIO()
+        np.lib.format.write_array(out, np.ascontiguousarray(obj), allow_pickle=False)
+        return out.getvalue()
+    sink = pa.BufferOutputStream()
+    table = obj.unify_dictionaries().combine_chunks()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    raw: bytes = sink.getvalue().to_pybytes()
+    return raw
+
+
 def _packed(raw: bytes) -> bytes:
     return zstandard.compress(raw, 1)
 
 
-def freeze(state: object, known: Mapping[str, Any] | None = None, *, whole: bool = False) -> Frozen:
+def freeze(
+    state: object,
+    known: Mapping[str, Any] | None = None,
+    *,
+    whole: bool = False,
+    met: PartNames | None = None,
+) -> Frozen:
     """Write a state down.
 
     Args:
         state: of the classes that :func:`thaw` allows.
         known: names of parts that are stored already and need not be given again.
         whole: arrays stay in the body; a table would still be a part.
+        met: names of what was written down before; grows.
     """
     out = io.BytesIO()
-    pickler = _Pickler(out, known or {}, math.inf if whole else _PART_BYTES)
+    least = math.inf if whole else _PART_BYTES
+    pickler = _Pickler(out, known or {}, least, PartNames() if met is None else met)
     pickler.dump(state)
     names = "\n".join(sorted(set(pickler.names))).encode()
     head = len(names).to_bytes(4, "big") + names

@@ -1,0 +1,37 @@
+"""Names of the parts whose objects never change: they are written down and hashed once.
+
+A part is named by the hash of its content. Of a tenant with a million records a day a state has
+370 MB of tables and arrays, nearly all of them as in the last one; to write them down and hash
+them for each state anew took 0.6 s, which for a state each 200,000 records is 2.9 us a record:
+judging takes 0.7.
+"""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any
+
+
+class PartNames:
+    """The names by object, for as long as the object lives."""
+
+    def __init__(self) -> None:
+        self._names: dict[int, tuple[weakref.ref[Any], str]] = {}
+
+    def of(self, thing: object) -> str | None:
+        """The name of its part, None if it has not been asked for yet."""
+        known, name = self._names.get(id(thing), (None, None))
+        return name if known is not None and known() is thing else None
+
+    def keep(self, thing: object, name: str) -> None:
+        """Remember the name of an object that nothing will change."""
+        at = id(thing)
+
+        def forget(_: object) -> None:
+            self._names.pop(at, None)
+
+        self._names[at] = weakref.ref(thing, forget), name
+
+    def __len__(self) -> int:
+        """Number of objects that are known."""
+        return len(self._names)
