@@ -12,6 +12,7 @@ import zstandard
 
 from pipeline.model.errors import StateError
 from pipeline.model.vocabulary import Client
+from pipeline.runtime.kafka.client import MESSAGE_BYTES
 from pipeline.runtime.live import freezing
 from pipeline.runtime.live.engine import Engine, restored
 from pipeline.runtime.live.freezing import STATE_VERSION, freeze, parts_of, thaw
@@ -40,6 +41,18 @@ def test_only_what_has_changed_is_written_again():
     assert len(first.parts) == 2
     assert len(second.parts) == 1
     assert len(parts_of(second.body) & set(first.parts)) == 1
+
+
+def test_a_day_of_a_million_ids_is_stored_in_parts_that_fit_into_messages():
+    rng = np.random.default_rng(1)
+    state, met = SeenIds({1: rng.integers(0, 2**64, (1_000_000, 2), np.uint64)}), PartNames()
+    frozen = freeze(state, met=met)
+    assert len(frozen.parts) == 4
+    assert max(map(len, frozen.parts.values())) < MESSAGE_BYTES
+    assert (thaw(frozen.body, frozen.parts, SeenIds).days[1] == state.days[1]).all()
+    again = freeze(state, frozen.parts, met=met)
+    assert (again.body, again.parts) == (frozen.body, {})
+    assert parts_of(again.body) == set(frozen.parts)
 
 
 def test_what_never_changes_is_written_down_once_for_as_long_as_it_lives():

@@ -6,7 +6,8 @@ to the state topic cannot run code here (Python docs, "Restricting Globals").
 
 Large arrays and tables are parts of their own, named by the hash of their packed content: of eight
 days of seen ids only today's change, and only these are written again. A class whose arrays
-nothing changes once it holds them says so by a method ``unchanging``, which gives them.
+nothing changes once it holds them says so by a method ``unchanging``, which gives them. What is
+larger than ``_MOST_BYTES`` is several parts, and the body names it by all of them.
 """
 
 from __future__ import annotations
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
 STATE_VERSION: Final = b"outrider.state/2\n"
 # Below this an array costs less inside the body than a row of its own.
 _PART_BYTES: Final = 32_768
+# A part has to fit into a message; the ids of a day of a million records take 16 MB.
+_MOST_BYTES: Final = 4 * 2**20
+_AND: Final = "+"
 # Of 65,536 records level 1 takes half as long again, and of ids, which are random, six times as
 # long, for 2 and 4 % fewer bytes.
 _LEVEL: Final = -1
@@ -93,9 +97,11 @@ class _Pickler(pickle.Pickler):
 
     def _name(self, obj: Any, *, unchanging: bool) -> str:
         name = self._met.of(obj) if unchanging else None
-        if name is not None and (name in self._known or name in self.parts):
-            self.names.append(name)
-            return name
+        if name is not None:
+            names = name.split(_AND)
+            if all(n in self._known or n in self.parts for n in names):
+                self.names += names
+                return name
         name = self._part(_written(obj))
         if unchanging:
             self._met.keep(obj, name)
@@ -110,13 +116,15 @@ class _Pickler(pickle.Pickler):
         return (type(obj), (obj.value,)) if isinstance(obj, Enum) else NotImplemented
 
     def _part(self, raw: bytes) -> str:
-        # Packed first: to hash what is left takes a third, and packing is quicker than hashing.
-        packed = _packed(raw)
-        name = hashlib.blake2b(packed, digest_size=16).hexdigest()
-        self.names.append(name)
-        if name not in self._known:
-            self.parts[name] = packed
-        return name
+        names = []
+        for at in range(0, len(raw), _MOST_BYTES):
+            # Packed first: to hash what is left takes a third, and packing is quicker than hashing.
+            packed = _packed(raw[at : at + _MOST_BYTES])
+            names.append(hashlib.blake2b(packed, digest_size=16).hexdigest())
+            if names[-1] not in self._known:
+                self.parts[names[-1]] = packed
+        self.names += names
+        return _AND.join(names)
 
 
 class _Unpickler(pickle.Unpickler):
@@ -135,7 +143,7 @@ class _Unpickler(pickle.Unpickler):
 
     def persistent_load(self, pid: Any) -> Any:
         kind, name = pid
-        raw = zstandard.decompress(self._parts[name])
+        raw = b"".join(zstandard.decompress(self._parts[n]) for n in name.split(_AND))
         if kind == "array":
             return np.lib.format.read_array(io.BytesIO(raw), allow_pickle=False)
         return pa.ipc.open_stream(raw).read_all()
