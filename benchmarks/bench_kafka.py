@@ -88,10 +88,10 @@ class Bench:
         self.cluster = Cluster(folder)
         self.cluster.start()
 
-    def config(self, prefix: str, **more: int) -> Kafka:
+    def config(self, prefix: str) -> Kafka:
         """Topics of their own under a prefix."""
-        told = {"servers": self.cluster.servers, "prefix": prefix, "partitions": 8}
-        config = Kafka(**told, replication=1, **more)
+        servers = tuple(self.cluster.servers)
+        config = Kafka(servers=servers, prefix=prefix, partitions=8, replication=1)
         init(config)
         return config
 
@@ -100,7 +100,7 @@ class Bench:
         path = self.folder / f"{config.prefix}.toml"
         path.write_text(
             f'[kafka]\nservers = ["{config.servers[0]}"]\nprefix = "{config.prefix}"\n'
-            f"partitions = 8\nreplication = 1\nsnapshot_rows = {config.snapshot_rows}\n",
+            "partitions = 8\nreplication = 1\n",
             encoding="utf-8",
         )
         return path

@@ -69,7 +69,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """Give the memory back; what a failed test has left is kept to be looked at."""
+    """What a failed test has left is kept, to be looked at."""
     folder = session.config.stash.get(_folder, None)
     if folder is not None and exitstatus == pytest.ExitCode.TESTS_FAILED:
         print(f"\nfiles of the tests are kept in {folder}")  # noqa: T201 # for who reads the failure
@@ -77,7 +77,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Runs when nobody writes any more: the workers have ended."""
+    """Give the memory back, now that the workers have ended and nobody writes any more."""
     folder = config.stash.get(_folder, None)
     if folder is not None:
         shutil.rmtree(folder, ignore_errors=True)

@@ -36,7 +36,6 @@ STATE_VERSION: Final = b"outrider.state/2\n"
 _PART_BYTES: Final = 32_768
 # A part has to fit into a message; the ids of a day of a million records take 16 MB.
 _MOST_BYTES: Final = 4 * 2**20
-_AND: Final = "+"
 # Of 65,536 records level 1 takes half as long again, and of ids, which are random, six times as
 # long, for 2 and 4 % fewer bytes.
 _LEVEL: Final = -1
@@ -88,24 +87,21 @@ class _Pickler(pickle.Pickler):
         self._met = met
         self._unchanging: set[int] = set()
 
-    def persistent_id(self, obj: Any) -> tuple[str, str] | None:
+    def persistent_id(self, obj: Any) -> tuple[str, ...] | None:
         if isinstance(obj, pa.Table):
-            return ("table", self._name(obj, unchanging=True))
+            return ("table", *self._parts_of(obj, unchanging=True))
         if isinstance(obj, np.ndarray) and obj.nbytes >= self._least and not obj.dtype.hasobject:
-            return ("array", self._name(obj, unchanging=id(obj) in self._unchanging))
+            return ("array", *self._parts_of(obj, unchanging=id(obj) in self._unchanging))
         return None
 
-    def _name(self, obj: Any, *, unchanging: bool) -> str:
-        name = self._met.of(obj) if unchanging else None
-        if name is not None:
-            names = name.split(_AND)
-            if all(n in self._known or n in self.parts for n in names):
-                self.names += names
-                return name
-        name = self._part(_written(obj))
-        if unchanging:
-            self._met.keep(obj, name)
-        return name
+    def _parts_of(self, obj: Any, *, unchanging: bool) -> tuple[str, ...]:
+        names = self._met.of(obj) if unchanging else ()
+        if not names or not all(n in self._known or n in self.parts for n in names):
+            names = self._add(_written(obj))
+            if unchanging:
+                self._met.keep(obj, names)
+        self.names += names
+        return names
 
     def reducer_override(self, obj: Any) -> Any:
         unchanging = getattr(type(obj), "unchanging", None)
@@ -115,16 +111,16 @@ class _Pickler(pickle.Pickler):
         # Python before 3.11.4 writes a member as an attribute of its class.
         return (type(obj), (obj.value,)) if isinstance(obj, Enum) else NotImplemented
 
-    def _part(self, raw: bytes) -> str:
+    def _add(self, raw: bytes) -> tuple[str, ...]:
         names = []
         for at in range(0, len(raw), _MOST_BYTES):
             # Packed first: to hash what is left takes a third, and packing is quicker than hashing.
             packed = _packed(raw[at : at + _MOST_BYTES])
-            names.append(hashlib.blake2b(packed, digest_size=16).hexdigest())
-            if names[-1] not in self._known:
-                self.parts[names[-1]] = packed
-        self.names += names
-        return _AND.join(names)
+            name = hashlib.blake2b(packed, digest_size=16).hexdigest()
+            if name not in self._known:
+                self.parts[name] = packed
+            names.append(name)
+        return tuple(names)
 
 
 class _Unpickler(pickle.Unpickler):
@@ -142,8 +138,8 @@ class _Unpickler(pickle.Unpickler):
         raise StateError(f"state names {module}.{name}, which no state holds; start anew")
 
     def persistent_load(self, pid: Any) -> Any:
-        kind, name = pid
-        raw = b"".join(zstandard.decompress(self._parts[n]) for n in name.split(_AND))
+        kind, *names = pid
+        raw = b"".join(zstandard.decompress(self._parts[name]) for name in names)
         if kind == "array":
             return np.lib.format.read_array(io.BytesIO(raw), allow_pickle=False)
         return pa.ipc.open_stream(raw).read_all()

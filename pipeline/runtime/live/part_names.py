@@ -1,4 +1,4 @@
-"""Names of the parts whose objects never change: they are written down and hashed once.
+"""Names of the parts of objects that never change: these are written down and hashed once.
 
 A part is named by the hash of its content. Of a tenant with a million records a day a state has
 370 MB of tables and arrays, nearly all of them as in the last one; to write them down and hash
@@ -16,21 +16,21 @@ class PartNames:
     """The names by object, for as long as the object lives."""
 
     def __init__(self) -> None:
-        self._names: dict[int, tuple[weakref.ref[Any], str]] = {}
+        self._names: dict[int, tuple[weakref.ref[Any], tuple[str, ...]]] = {}
 
-    def of(self, thing: object) -> str | None:
-        """The name of its part, None if it has not been asked for yet."""
-        known, name = self._names.get(id(thing), (None, None))
-        return name if known is not None and known() is thing else None
+    def of(self, thing: object) -> tuple[str, ...]:
+        """The names of its parts, none if they are not known yet."""
+        met = self._names.get(id(thing))
+        return met[1] if met is not None and met[0]() is thing else ()
 
-    def keep(self, thing: object, name: str) -> None:
-        """Remember the name of an object that nothing will change."""
+    def keep(self, thing: object, names: tuple[str, ...]) -> None:
+        """Remember the names of an object that nothing will change."""
         at = id(thing)
 
         def forget(_: object) -> None:
             self._names.pop(at, None)
 
-        self._names[at] = weakref.ref(thing, forget), name
+        self._names[at] = weakref.ref(thing, forget), names
 
     def __len__(self) -> int:
         """Number of objects that are known."""
