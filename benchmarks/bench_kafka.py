@@ -90,8 +90,7 @@ class Bench:
 
     def config(self, prefix: str) -> Kafka:
         """Topics of their own under a prefix."""
-        servers = tuple(self.cluster.servers)
-        config = Kafka(servers=servers, prefix=prefix, partitions=8, replication=1)
+        config = Kafka(servers=self.cluster.servers, prefix=prefix, partitions=8, replication=1)
         init(config)
         return config
 
