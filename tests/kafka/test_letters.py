@@ -343,7 +343,7 @@ def test_a_worker_takes_a_replayed_message_in_and_counts_what_comes_too_late(
 
     work(config, both_taken)
     tenant = revived(SETTINGS, held_on(config, "t"))
-    ids = {i for t in tenant.ground.tail for i in t.column("event_id").to_pylist()}
+    ids = {i for p in tenant.ground.tail for i in p.read().column("event_id").to_pylist()}
     assert set(table(usual(80)).column("event_id").to_pylist()) <= ids
     capsys.readouterr()
     assert main(["dead", "list", *found, "--json"]) == ExitCode.OK

@@ -100,7 +100,7 @@ def buried(path, *letters):
 
 def ids_held(ledger):
     tail = revived(SETTINGS, held_in(ledger, "t")).ground.tail
-    return Counter(i for t in tail for i in t.column("event_id").to_pylist())
+    return Counter(i for p in tail for i in p.read().column("event_id").to_pylist())
 
 
 def whole():

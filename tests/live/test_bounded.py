@@ -71,11 +71,11 @@ def test_the_names_of_past_days_are_forgotten():
     held = {
         name
         for part in tenant.ground.tail
-        for chunk in part.column("network").chunks
+        for chunk in part.read().column("network").chunks
         for name in chunk.dictionary.to_pylist()
     }
     assert held == {
-        name for part in tenant.ground.tail for name in part.column("network").to_pylist()
+        name for part in tenant.ground.tail for name in part.read().column("network").to_pylist()
     }
     assert len(held) < 20 * 4 * 3.5  # of the days that are open, not of all five
 

@@ -7,6 +7,7 @@ import pickletools
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import zstandard
 
@@ -18,6 +19,7 @@ from pipeline.runtime.live.engine import Engine, restored
 from pipeline.runtime.live.freezing import STATE_VERSION, freeze, parts_of, thaw
 from pipeline.runtime.live.part_names import PartNames
 from pipeline.runtime.live.parts import GroundPart
+from pipeline.runtime.live.pieces import Piece
 from pipeline.runtime.live.tenant import Tenant
 from pipeline.window.dedupe import SeenIds
 from tests.live.small_tenant import ADMIN, HOUR, MONDAY, SETTINGS, table, usual
@@ -81,6 +83,10 @@ def hours_of(ground):
     return {hour: held.rows for hour, held in ground.correlated.history.hours.items()}
 
 
+def rows_of(tail):
+    return [piece.read().to_pylist() for piece in tail]
+
+
 def same_arrays(some, others):
     return some.keys() == others.keys() and all((some[k] == others[k]).all() for k in some)
 
@@ -99,10 +105,55 @@ def test_a_state_that_was_stored_piece_by_piece_is_whole(monkeypatch):
         assert set(stored) == snapshot.needed
         assert not engine.snapshot("t").parts
         again = restored(SETTINGS, snapshot.body, stored, snapshot.issued).ground
-        assert [t.to_pylist() for t in again.tail] == [t.to_pylist() for t in tenant.ground.tail]
+        assert rows_of(again.tail) == rows_of(tenant.ground.tail)
         for arrays in (lambda ground: ground.windows.seen.days, hours_of):
             assert same_arrays(arrays(again.ground), arrays(tenant.ground.ground))
     assert sum(given) > 100
+
+
+def test_a_tenant_brought_back_writes_down_nothing_that_is_stored(monkeypatch):
+    monkeypatch.setattr(freezing, "_PART_BYTES", 256)
+    first = Engine(SETTINGS, lambda _: Tenant(SETTINGS))
+    for hour in range(0, 5 * 24, 3):
+        first.tenant("t").take(table([r for at in range(hour, hour + 3) for r in usual(at)]))
+    stored = first.snapshot("t")
+
+    def load(_):
+        second.knows("t", frozenset(stored.parts))
+        return restored(SETTINGS, stored.body, stored.parts, stored.issued, met=second.part_names)
+
+    second = Engine(SETTINGS, load)
+    second.tenant("t")
+    written = []
+    pack = freezing._packed_parts
+    monkeypatch.setattr(freezing, "_packed_parts", lambda obj: written.append(obj) or pack(obj))
+    again = second.snapshot("t")
+    assert (again.needed, again.parts) == (stored.needed, {})
+    assert written, "arrays that may change are looked at again"
+    assert not [obj for obj in written if isinstance(obj, Piece | pa.Table)]
+    ground = second.tenant("t").ground.ground
+    unchanging = [*ground.windows.seen.days.values(), *hours_of(ground).values()]
+    assert not {id(obj) for obj in written} & {id(obj) for obj in unchanging}
+
+
+def test_records_that_were_damaged_on_the_way_are_a_state_error(monkeypatch):
+    monkeypatch.setattr(freezing, "_PART_BYTES", 256)
+    frozen = freeze(GroundPart(tail=[Piece.of(table(usual(9)))]))
+    (name,) = frozen.parts
+    whole = frozen.parts[name]
+    assert len(thaw(frozen.body, {name: whole}, GroundPart).tail) == 1
+    for damaged in (whole[:-1], whole[:50] + b"x" + whole[51:], whole + b"x"):
+        with pytest.raises(StateError, match="damaged"):
+            thaw(frozen.body, {name: damaged}, GroundPart)
+
+
+def test_the_tables_of_an_older_state_are_read(monkeypatch):
+    monkeypatch.setattr(freezing, "_PART_BYTES", 256)
+    events = [table(usual(hour)) for hour in (1, 2)]
+    frozen = freeze(GroundPart(tail=events))
+    tenant = Tenant(SETTINGS, thaw(frozen.body, frozen.parts, GroundPart))
+    assert tenant.rows == sum(map(len, events))
+    assert rows_of(tenant.ground.tail) == [e.to_pylist() for e in events]
 
 
 def test_a_tenant_with_directory_changes_can_be_kept():

@@ -36,8 +36,8 @@ from pipeline.runtime.live.embedded import Embedded
 from pipeline.runtime.live.engine import freeze_issued, restored
 from pipeline.runtime.live.freezing import freeze
 from pipeline.runtime.live.showing import Part, Shows, keep, show
-from pipeline.runtime.live.tail import microseconds
 from pipeline.runtime.live.tenant import Tenant
+from pipeline.runtime.live.times import microseconds
 from pipeline.runtime.metrics import Metrics
 from tests.live.small_tenant import HOUR, MONDAY, SETTINGS, outage, table, usual
 from tests.unit.report import sample_folder

@@ -66,7 +66,13 @@ class Partition:
     def _load(self, name: str) -> Tenant:
         kept = self._kept.pop(name, Kept())
         self.engine.knows(name, frozenset(kept.parts))
-        return restored(self.engine.settings, kept.ground, kept.parts, kept.issued)
+        return restored(
+            self.engine.settings,
+            kept.ground,
+            kept.parts,
+            kept.issued,
+            met=self.engine.part_names,
+        )
 
     @property
     def replaying(self) -> bool:

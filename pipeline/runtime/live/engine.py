@@ -9,6 +9,7 @@ from pipeline.model.clock import MINUTE_US, to_us
 from pipeline.runtime.live.freezing import freeze, parts_of, thaw
 from pipeline.runtime.live.messages import (
     Kind,
+    packed_alike,
     unpack_advisories,
     unpack_events,
     unpack_notice,
@@ -46,6 +47,9 @@ class Engine:
     Args:
         settings: of the stages.
         load: gives a tenant as it was stored, or a new one.
+
+    Attributes:
+        part_names: of what is stored; whoever loads a tenant tells it what it read.
     """
 
     def __init__(self, settings: Settings, load: Callable[[str], Tenant]) -> None:
@@ -54,7 +58,7 @@ class Engine:
         self._load = load
         self._parts: dict[str, frozenset[str]] = {}
         self._outdated: dict[str, frozenset[str]] = {}
-        self._met_parts = PartNames()
+        self.part_names = PartNames()
         self._finish: set[str] = set()
         # Clock at which a tenant that was never judged was first asked after.
         self._met: dict[str, datetime] = {}
@@ -113,7 +117,7 @@ class Engine:
         tenant.prune()
         before = self._parts.get(name, frozenset())
         known = dict.fromkeys(before)
-        frozen = freeze(tenant.ground, known, met=self._met_parts)
+        frozen = freeze(tenant.ground, known, met=self.part_names)
         body, parts = frozen.body, frozen.parts
         self._parts[name] = needed = parts_of(body)
         self._outdated[name] = before - needed
@@ -142,7 +146,7 @@ def apply(tenant: Tenant, message: Message) -> int:
     if message.kind is Kind.EVENTS:
         events = unpack_events(message.body)
         rows = events.num_rows
-        tenant.take(events, message.read_at)
+        tenant.take(events, message.read_at, packed_alike(message.body))
     elif message.kind is Kind.ADVISORIES:
         tenant.advise(unpack_advisories(message.body))
     elif message.kind is Kind.FEED:
@@ -158,15 +162,20 @@ def freeze_issued(issued: IssuedPart) -> bytes:
 
 
 def restored(
-    settings: Settings, body: bytes | None, parts: Mapping[str, bytes], issued: bytes | None
+    settings: Settings,
+    body: bytes | None,
+    parts: Mapping[str, bytes],
+    issued: bytes | None,
+    *,
+    met: PartNames | None = None,
 ) -> Tenant:
-    """A tenant from stored bytes, or a new one.
+    """A tenant from stored bytes, or a new one; ``met`` learns the names of its parts.
 
     Raises:
         StateError: the bytes cannot be read.
     """
     return Tenant(
         settings,
-        None if body is None else thaw(body, parts, GroundPart),
+        None if body is None else thaw(body, parts, GroundPart, met=met),
         None if issued is None else thaw(issued, {}, IssuedPart),
     )

@@ -27,17 +27,20 @@ def framed(stream: pa.Buffer) -> bytes:
     return head + bytes(_LZ4.compress(stream, asbytes=True))
 
 
+def is_framed(body: bytes) -> bool:
+    """Whether a body is a frame, by its begin."""
+    return len(body) >= _SIZE.size and _SIZE.unpack_from(body)[0] == _MAGIC
+
+
 def unframed(body: bytes) -> pa.Buffer | bytes:
     """The stream in a frame; what is no frame is given back as it is.
 
     Raises:
         OSError: the frame is damaged.
     """
-    if len(body) < _SIZE.size:
+    if not is_framed(body):
         return body
-    magic, _, size = _SIZE.unpack_from(body)
-    if magic != _MAGIC:
-        return body
+    _, _, size = _SIZE.unpack_from(body)
     frame = pa.py_buffer(body).slice(_SIZE.size)
     if size > _MOST_OF_ONE * frame.size:
         raise OSError("size of the stream is damaged")

@@ -4,16 +4,17 @@ Objects are pickled, but read back by a list of what may be in them: dataclasses
 stages, numpy arrays, times. Bytes that name anything else are refused, so whoever can write
 to the state topic cannot run code here (Python docs, "Restricting Globals").
 
-Large arrays and tables are parts of their own, named by the hash of their packed content: of eight
-days of seen ids only today's change, and only these are written again. A class whose arrays
-nothing changes once it holds them says so by a method ``unchanging``, which gives them. What is
-larger than ``_MOST_BYTES`` is several parts, and the body names it by all of them.
+Large arrays, tables and pieces of records are parts of their own, named by the hash of their packed
+content: of eight days of seen ids only today's change, and only these are written again. A class
+whose arrays nothing changes once it holds them says so by a method ``unchanging``, which gives
+them. What is larger than ``_MOST_BYTES`` is several parts, and the body names it by all of them.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
+import itertools
 import math
 import pickle
 from dataclasses import dataclass
@@ -27,9 +28,10 @@ import zstandard
 
 from pipeline.model.errors import StateError
 from pipeline.runtime.live.part_names import PartNames
+from pipeline.runtime.live.pieces import Piece
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 STATE_VERSION: Final = b"outrider.state/2\n"
 # Below this an array costs less inside the body than a row of its own.
@@ -40,7 +42,12 @@ _MOST_BYTES: Final = 4 * 2**20
 # long, for 2 and 4 % fewer bytes.
 _LEVEL: Final = -1
 _OURS: Final = ("pipeline.model.", "pipeline.window.", "pipeline.correlate.", "pipeline.match.")
-_OURS_TOO: Final = ("detectors.", "pipeline.runtime.judging", "pipeline.runtime.live.parts")
+_OURS_TOO: Final = (
+    "detectors.",
+    "pipeline.runtime.judging",
+    "pipeline.runtime.live.parts",
+    "pipeline.runtime.live.pieces",
+)
 _FOREIGN: Final = frozenset(
     {
         ("builtins", "frozenset"),
@@ -87,7 +94,10 @@ class _Pickler(pickle.Pickler):
         self._met = met
         self._unchanging: set[int] = set()
 
-    def persistent_id(self, obj: Any) -> tuple[str, ...] | None:
+    def persistent_id(self, obj: Any) -> tuple[Any, ...] | None:
+        if isinstance(obj, Piece) and sum(map(len, obj.bodies)) >= self._least:
+            told = (obj.rows, obj.first, obj.last, tuple(map(len, obj.bodies)))
+            return ("piece", told, *self._parts_of(obj, unchanging=True))
         if isinstance(obj, pa.Table):
             return ("table", *self._parts_of(obj, unchanging=True))
         if isinstance(obj, np.ndarray) and obj.nbytes >= self._least and not obj.dtype.hasobject:
@@ -97,7 +107,7 @@ class _Pickler(pickle.Pickler):
     def _parts_of(self, obj: Any, *, unchanging: bool) -> tuple[str, ...]:
         names = self._met.of(obj) if unchanging else ()
         if not names or not all(n in self._known or n in self.parts for n in names):
-            names = self._add(_written(obj))
+            names = self._add(_packed_parts(obj))
             if unchanging:
                 self._met.keep(obj, names)
         self.names += names
@@ -111,12 +121,10 @@ class _Pickler(pickle.Pickler):
         # Python before 3.11.4 writes a member as an attribute of its class.
         return (type(obj), (obj.value,)) if isinstance(obj, Enum) else NotImplemented
 
-    def _add(self, raw: bytes) -> tuple[str, ...]:
+    def _add(self, parts: Iterable[bytes]) -> tuple[str, ...]:
         names = []
-        for at in range(0, len(raw), _MOST_BYTES):
-            # Packed first: to hash what is left takes a third, and packing is quicker than hashing.
-            packed = _packed(raw[at : at + _MOST_BYTES])
-            name = hashlib.blake2b(packed, digest_size=16).hexdigest()
+        for packed in parts:
+            name = _name_of(packed)
             if name not in self._known:
                 self.parts[name] = packed
             names.append(name)
@@ -124,9 +132,10 @@ class _Pickler(pickle.Pickler):
 
 
 class _Unpickler(pickle.Unpickler):
-    def __init__(self, data: bytes, parts: Mapping[str, bytes]) -> None:
+    def __init__(self, data: bytes, parts: Mapping[str, bytes], met: PartNames) -> None:
         super().__init__(io.BytesIO(data))
         self._parts = parts
+        self._met = met
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) in _FOREIGN:
@@ -139,10 +148,28 @@ class _Unpickler(pickle.Unpickler):
 
     def persistent_load(self, pid: Any) -> Any:
         kind, *names = pid
+        if kind == "piece":
+            found = self._piece(*names)
+            self._met.keep(found, tuple(names[1:]))
+            return found
         raw = b"".join(zstandard.decompress(self._parts[name]) for name in names)
         if kind == "array":
-            return np.lib.format.read_array(io.BytesIO(raw), allow_pickle=False)
-        return pa.ipc.open_stream(raw).read_all()
+            array = np.lib.format.read_array(io.BytesIO(raw), allow_pickle=False)
+            self._met.keep(array, tuple(names))
+            return array
+        table = pa.ipc.open_stream(raw).read_all()
+        self._met.keep(table, tuple(names))
+        return table
+
+    def _piece(self, told: tuple[int, int, int, tuple[int, ...]], *names: str) -> Piece:
+        rows, first, last, sizes = told
+        raw = b"".join(self._parts[name] for name in names)
+        # Its records are read when they are needed, and by then nobody could say what is wrong.
+        if [_name_of(self._parts[name]) for name in names] != [*names] or len(raw) != sum(sizes):
+            raise StateError("stored state is damaged: restore an earlier one or start anew")
+        ends = itertools.accumulate(sizes)
+        bodies = tuple(raw[end - size : end] for end, size in zip(ends, sizes, strict=True))
+        return Piece(rows, first, last, bodies)
 
 
 def _written(obj: Any) -> bytes:
@@ -156,6 +183,24 @@ def _written(obj: Any) -> bytes:
         writer.write_table(table)
     raw: bytes = sink.getvalue().to_pybytes()
     return raw
+
+
+def _packed_parts(obj: Any) -> Iterator[bytes]:
+    """What an object is written down as, packed, in parts that fit into a message."""
+    if isinstance(obj, Piece):
+        yield from _cut(b"".join(obj.bodies))
+    else:
+        # Packed before it is hashed: packing is the quicker, and leaves a third to hash.
+        yield from map(_packed, _cut(_written(obj)))
+
+
+def _cut(raw: bytes) -> Iterator[bytes]:
+    for at in range(0, len(raw), _MOST_BYTES):
+        yield raw[at : at + _MOST_BYTES]
+
+
+def _name_of(packed: bytes) -> str:
+    return hashlib.blake2b(packed, digest_size=16).hexdigest()
 
 
 def _packed(raw: bytes) -> bytes:
@@ -196,20 +241,24 @@ def parts_of(body: bytes) -> frozenset[str]:
     return frozenset(names.decode().split("\n")) if names else frozenset()
 
 
-def thaw(body: bytes, parts: Mapping[str, bytes], kind: type[Any]) -> Any:
+def thaw(
+    body: bytes, parts: Mapping[str, bytes], kind: type[Any], *, met: PartNames | None = None
+) -> Any:
     """Read what :func:`freeze` wrote.
 
     Args:
         body: the small one.
         parts: at least those that :func:`parts_of` names.
         kind: class that the state must be of.
+        met: learns the names of the parts, so that they are not written down again.
 
     Raises:
         StateError: the bytes are damaged, of another version, or name what no state holds.
     """
     _, packed = _split(body)
     try:
-        state = _Unpickler(zstandard.decompress(packed), parts).load()
+        names = PartNames() if met is None else met
+        state = _Unpickler(zstandard.decompress(packed), parts, names).load()
     except StateError:
         raise
     except Exception as error:

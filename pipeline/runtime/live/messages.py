@@ -17,7 +17,7 @@ from pipeline.model.documents import from_json, to_json
 from pipeline.model.errors import OutriderError
 from pipeline.model.event import EVENT_SCHEMA
 from pipeline.model.feed import FeedNotice
-from pipeline.runtime.live.framing import framed, unframed
+from pipeline.runtime.live.framing import framed, is_framed, unframed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -98,6 +98,11 @@ def pack_events(table: pa.Table) -> bytes:
     with pa.ipc.new_stream(sink, EVENT_SCHEMA) as writer:
         writer.write_table(whole)
     return framed(sink.getvalue())
+
+
+def packed_alike(body: bytes) -> tuple[bytes, ...]:
+    """The body, if :func:`pack_events` would give its like; none if an older version wrote it."""
+    return (body,) if is_framed(body) else ()
 
 
 def unpack_events(body: bytes) -> pa.Table:

@@ -54,7 +54,7 @@ class OpenHours:
     Args:
         settings: of the stages.
         part: holds the ground, and how the feeds do; read only.
-        tail: the records since the ground; read only.
+        tail: the records since the ground; what is read each minute is held there.
         shows: is told what each stretch gave.
 
     Attributes:
@@ -78,6 +78,7 @@ class OpenHours:
     def close(self) -> None:
         """Take notice that a day of them was judged for good."""
         self._head = None
+        self._tail.hold_from(None)
 
     def start(self) -> datetime:
         """First moment that is not judged for good; there are records in the tail."""
@@ -97,6 +98,7 @@ class OpenHours:
                 head = _Head(self._part.ground.copy(), Truth(), self.start(), hour)
             self._lead_head(head, hour, now)
             self._head, led = head, head.judging
+            self._tail.hold_from(head.to)
         truth = Truth(list(head.truth.flags), list(head.truth.incidents))
         self.newest = head.judging.copy()
         self._lead(self.newest, truth, head.to, hour + _HOUR, now)

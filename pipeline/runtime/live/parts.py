@@ -15,14 +15,13 @@ from pipeline.runtime.judging import Judging
 if TYPE_CHECKING:
     from datetime import datetime
 
-    import pyarrow as pa
-
     from pipeline.model.advisory import Advisory
     from pipeline.model.feed import FeedNotice
     from pipeline.model.flag import Flag
     from pipeline.model.incident import Incident
     from pipeline.model.vocabulary import Source
     from pipeline.runtime.judging import Judged
+    from pipeline.runtime.live.pieces import Piece
 
 
 @dataclass(slots=True)
@@ -46,7 +45,7 @@ class GroundPart:
         ground: judged up to ``closed_to``, the start of a UTC day.
         closed_to: None until the first day is closed.
         truth: what the ground gave and may still be compared with.
-        tail: records since, tables of EVENT_SCHEMA, one tenant.
+        tail: records since, of one tenant.
         clock: newest moment any record speaks of.
         advisories: those not handed to the matching yet.
         too_old, too_new: records that no day could take any more, or yet.
@@ -57,7 +56,7 @@ class GroundPart:
     ground: Judging = field(default_factory=Judging)
     closed_to: datetime | None = None
     truth: Truth = field(default_factory=Truth)
-    tail: list[pa.Table] = field(default_factory=list)
+    tail: list[Piece] = field(default_factory=list)
     clock: datetime | None = None
     advisories: list[Advisory] = field(default_factory=list)
     too_old: int = 0

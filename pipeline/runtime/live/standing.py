@@ -141,8 +141,8 @@ def _feeds(tenant: Tenant, name: str) -> dict[str, Feed]:
         if cell.tenant == name:
             cells[str(cell.source)] = cells.get(str(cell.source), 0) + 1
     rows: dict[str, int] = {}
-    for table in tenant.ground.tail:
-        counted = table.column("source").cast(pa.string()).value_counts()
+    for piece in tenant.ground.tail:
+        counted = piece.read().column("source").cast(pa.string()).value_counts()
         for entry in counted.to_pylist():
             rows[entry["values"]] = rows.get(entry["values"], 0) + entry["counts"]
     return {s: Feed(cells.get(s, 0), rows.get(s, 0)) for s in sorted({*cells, *rows})}

@@ -30,7 +30,8 @@ from pipeline.runtime.live.open_hours import OpenHours, day_of
 from pipeline.runtime.live.parts import GroundPart, Issue, IssuedPart, Truth
 from pipeline.runtime.live.showing import Shows
 from pipeline.runtime.live.silence import silence_notice, silent_feeds
-from pipeline.runtime.live.tail import Tail, microseconds
+from pipeline.runtime.live.tail import Tail
+from pipeline.runtime.live.times import microseconds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -122,12 +123,18 @@ class Tenant:
         """As far as the slowest feed came: its records are waited for, so long as it keeps them."""
         return max(min([clock, *self.ground.reached().values()]), clock - KEPT)
 
-    def take(self, events: pa.Table, collected_at: datetime | None = None) -> None:
+    def take(
+        self,
+        events: pa.Table,
+        collected_at: datetime | None = None,
+        bodies: tuple[bytes, ...] = (),
+    ) -> None:
         """Take records in, of any time and in any order.
 
         Args:
             events: table of EVENT_SCHEMA, this tenant's only.
             collected_at: when they were read; records later than that by a day are refused.
+            bodies: the same records packed, if they came so.
         """
         if not events.num_rows:
             return
@@ -140,6 +147,7 @@ class Tenant:
             good = known <= to_us(collected_at + AHEAD)
             part.too_new += int((~good).sum())
             events, time, known = events.filter(pa.array(good)), time[good], known[good]
+            bodies = ()
             if not len(time):
                 return
             newest = int(known.max())
@@ -151,10 +159,10 @@ class Tenant:
         if int(time.min()) < first:
             late = time < first
             part.too_old += int(late.sum())
-            events, time = events.filter(pa.array(~late)), time[~late]
+            events, time, bodies = events.filter(pa.array(~late)), time[~late], ()
         if events.num_rows:
             self.shows.took(events, time)
-            self._tail.keep(events, time)
+            self._tail.keep(events, time, bodies)
             self._hours.came(int(time.min()))
             self._news = True
             self._settle()
