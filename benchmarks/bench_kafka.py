@@ -5,10 +5,11 @@
 Starts a broker of its own on loopback (needs Java 17 and Maven, as the tests do) and fills the
 topic of events with batches of 2,000 slim records. Then, each in processes of their own:
 
-- throughput: one worker (``outrider detect``), two workers, and as the peer a plain kafka-python
-  consumer that decodes the same batches and counts them by minute, client and outcome in Arrow:
-  what anybody pays before a single thought. Records a second of processor time and of wall time;
-  the workers store their tenants' states as often as they do by default.
+- throughput: one worker (``outrider detect``), two workers, and as the peer one and two plain
+  kafka-python consumers that decode the same batches and count them by minute, client and outcome
+  in Arrow: what anybody pays before a single thought, and what the machine gives anybody's second
+  process beside a broker. Records a second of processor time and of wall time; the workers store
+  their tenants' states as often as they do by default.
 - delay: messages that end the minute of an outage, to the moment when the flag can be read.
 - move: a second worker joins one that holds many tenants; seconds until it has taken its half
   over, and memory of both.
@@ -38,6 +39,7 @@ from tests.kafka.broker import Cluster, fetch, unmet
 from tests.warm import OUTRIDER
 
 DELAY_PEOPLE = 200
+PARTITIONS = 8
 PEER = """
 import collections, sys, resource, time
 from pathlib import Path
@@ -48,7 +50,8 @@ from pipeline.runtime.kafka.client import Topics, consumer
 from pipeline.runtime.live.framing import unframed
 config = load(Path(sys.argv[1])).kafka
 reader = consumer(config)
-places = [TopicPartition(Topics(config.prefix).events, n) for n in range(config.partitions)]
+mine = range(int(sys.argv[2]), config.partitions, int(sys.argv[3]))
+places = [TopicPartition(Topics(config.prefix).events, n) for n in mine]
 reader.assign(places); reader.seek_to_beginning(*places)
 ends = reader.end_offsets(places)
 counts, rows = collections.Counter(), 0
@@ -88,9 +91,11 @@ class Bench:
         self.cluster = Cluster(folder)
         self.cluster.start()
 
-    def config(self, prefix: str) -> Kafka:
+    def config(self, prefix: str, partitions: int = PARTITIONS) -> Kafka:
         """Topics of their own under a prefix."""
-        config = Kafka(servers=self.cluster.servers, prefix=prefix, partitions=8, replication=1)
+        config = Kafka(
+            servers=self.cluster.servers, prefix=prefix, partitions=partitions, replication=1
+        )
         init(config)
         return config
 
@@ -99,7 +104,7 @@ class Bench:
         path = self.folder / f"{config.prefix}.toml"
         path.write_text(
             f'[kafka]\nservers = ["{config.servers[0]}"]\nprefix = "{config.prefix}"\n'
-            "partitions = 8\nreplication = 1\n",
+            f"partitions = {config.partitions}\nreplication = 1\n",
             encoding="utf-8",
         )
         return path
@@ -151,26 +156,41 @@ def work_off(config: Kafka, seconds: float = 0.5) -> None:
     progress.close()
 
 
+def consumed(bench: Bench, config: Kafka, consumers: int) -> tuple[float, float]:
+    """Seconds of processor and of wall time that plain consumers need for all records."""
+    command = [sys.executable, "-c", PEER, str(bench.file(config))]
+    began = time.monotonic()
+    running = [
+        subprocess.Popen([*command, str(n), str(consumers)], stdout=subprocess.DEVNULL)
+        for n in range(consumers)
+    ]
+    cpu = [0.0] * consumers
+    while any(p.poll() is None for p in running):
+        cpu = [
+            max(c, cpu_of(p.pid)) if p.poll() is None else c
+            for c, p in zip(cpu, running, strict=True)
+        ]
+        time.sleep(0.05)
+    return sum(cpu), time.monotonic() - began
+
+
 def throughput(bench: Bench, args: argparse.Namespace) -> None:
-    rates: dict[str, list[tuple[float, float]]] = {"peer": [], "1": [], "2": []}
+    rates: dict[str, list[tuple[float, float]]] = {"peer 1": [], "peer 2": [], "1": [], "2": []}
     for round_ in range(args.rounds):
         for workers in (1, 2):
-            config = bench.config(f"rate-{round_}-{workers}")
+            # Six tenants in eight partitions are four for one worker and two for the other.
+            partitions = min(PARTITIONS, args.tenants)
+            config = bench.config(f"rate-{round_}-{workers}", partitions)
             records = send(config, args.tenants, args.people, args.days)
-            if workers == 1:
-                began = time.monotonic()
-                command = [sys.executable, "-c", PEER, str(bench.file(config))]
-                peer = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-                cpu = 0.0
-                while peer.poll() is None:
-                    cpu = cpu_of(peer.pid)
-                    time.sleep(0.05)
-                rates["peer"].append((records / cpu, records / (time.monotonic() - began)))
+            cpu, seconds = consumed(bench, config, workers)
+            rates[f"peer {workers}"].append((records / cpu, records / seconds))
             names = [f"w{n}" for n in range(workers)]
             running = [bench.worker(config, name) for name in names]
             progress = Progress(config)
             end = progress.end()
-            while not any(bench.assigned(config, name) for name in names):
+            # Until each has its share: a worker that joins stops the others for two seconds, which
+            # is told by ``move``.
+            while not all(bench.assigned(config, name) for name in names):
                 time.sleep(0.02)
             before, began = sum(cpu_of(p.pid) for p in running), time.monotonic()
             start = progress.position()
@@ -185,15 +205,18 @@ def throughput(bench: Bench, args: argparse.Namespace) -> None:
                 process.wait()
     print(f"throughput, {records} records of {args.tenants} tenants, batches of 2,000")
     for name, found in rates.items():
-        what = "plain consumer that counts" if name == "peer" else f"{name} worker(s)"
+        count = name[-1]
+        what = f"{count} plain consumer(s) that count" if "peer" in name else f"{count} worker(s)"
         cpu = max(c for c, _ in found)
         wall = max(w for _, w in found)
-        print(f"  {what:28} {cpu / 1e3:8.0f} k/s of processor  {wall / 1e3:8.0f} k/s of wall time")
+        print(f"  {what:32} {cpu / 1e3:6.0f} k/s of processor  {wall / 1e3:6.0f} k/s of wall time")
+    cpu_best = {name: max(c for c, _ in found) for name, found in rates.items()}
     best = {name: max(w for _, w in found) for name, found in rates.items()}
     print(
-        f"  one worker / peer (processor) {max(c for c, _ in rates['1']) / max(c for c, _ in rates['peer']):.2f}"
+        f"  one worker / one plain consumer (processor)  {cpu_best['1'] / cpu_best['peer 1']:.2f}"
     )
-    print(f"  two workers / one             {best['2'] / best['1']:.2f}")
+    print(f"  two workers / one                            {best['2'] / best['1']:.2f}")
+    print(f"  two plain consumers / one                    {best['peer 2'] / best['peer 1']:.2f}")
 
 
 def delay(bench: Bench, args: argparse.Namespace) -> None:
