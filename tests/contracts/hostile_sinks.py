@@ -155,7 +155,7 @@ class SaysHelloFirst(GoodSink):
 
 class CutsTheCallersDocument(GoodSink):
     def packed(self, document: Mapping[str, Any]) -> tuple[Key, str]:
-        document["more"] = 1  # type: ignore[index]
+        document["more"] = 1  # type: ignore[index] # what a sink must not do
         return super().packed(document)
 
 

@@ -96,7 +96,7 @@ def needs(*kinds: str) -> Callable[[Callable[[SinkCase], None]], Callable[[SinkC
     """Tell which troubles a check needs."""
 
     def mark(check: Callable[[SinkCase], None]) -> Callable[[SinkCase], None]:
-        check.needs = frozenset(kinds)  # type: ignore[attr-defined]
+        check.needs = frozenset(kinds)  # type: ignore[attr-defined] # functions have no such field
         return check
 
     return mark

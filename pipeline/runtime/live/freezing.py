@@ -149,23 +149,24 @@ class _Unpickler(pickle.Unpickler):
     def persistent_load(self, pid: Any) -> Any:
         kind, *names = pid
         if kind == "piece":
-            found = self._piece(*names)
-            self._met.keep(found, tuple(names[1:]))
-            return found
+            told = names.pop(0)
+            found = self._piece(told, names)
+        else:
+            found = self._unpacked(kind, names)
+        self._met.keep(found, tuple(names))
+        return found
+
+    def _unpacked(self, kind: str, names: list[str]) -> Any:
         raw = b"".join(zstandard.decompress(self._parts[name]) for name in names)
         if kind == "array":
-            array = np.lib.format.read_array(io.BytesIO(raw), allow_pickle=False)
-            self._met.keep(array, tuple(names))
-            return array
-        table = pa.ipc.open_stream(raw).read_all()
-        self._met.keep(table, tuple(names))
-        return table
+            return np.lib.format.read_array(io.BytesIO(raw), allow_pickle=False)
+        return pa.ipc.open_stream(raw).read_all()
 
-    def _piece(self, told: tuple[int, int, int, tuple[int, ...]], *names: str) -> Piece:
+    def _piece(self, told: tuple[int, int, int, tuple[int, ...]], names: list[str]) -> Piece:
         rows, first, last, sizes = told
         raw = b"".join(self._parts[name] for name in names)
         # Its records are read when they are needed, and by then nobody could say what is wrong.
-        if [_name_of(self._parts[name]) for name in names] != [*names] or len(raw) != sum(sizes):
+        if [_name_of(self._parts[name]) for name in names] != names or len(raw) != sum(sizes):
             raise StateError("stored state is damaged: restore an earlier one or start anew")
         ends = itertools.accumulate(sizes)
         bodies = tuple(raw[end - size : end] for end, size in zip(ends, sizes, strict=True))

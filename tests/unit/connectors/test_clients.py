@@ -65,7 +65,7 @@ SIGNINS: list[tuple[dict[str, str], str]] = [
 
 def traits(**fields: str) -> SigninTraits:
     blank = dict.fromkeys(SigninTraits._fields)
-    return SigninTraits(**{**blank, "resource_id": EXCHANGE, **fields})  # type: ignore[arg-type]
+    return SigninTraits(**{**blank, "resource_id": EXCHANGE, **fields})  # type: ignore[arg-type] # all are text
 
 
 @pytest.mark.parametrize(("fields", "client"), SIGNINS, ids=lambda x: str(x)[:60])
@@ -181,7 +181,7 @@ AUDITS: list[tuple[dict[str, str], str]] = [
 @pytest.mark.parametrize(("fields", "client"), AUDITS, ids=lambda x: str(x)[:60])
 def test_clients_of_audit_records(fields: dict[str, str], client: str) -> None:
     blank = dict.fromkeys(AuditTraits._fields)
-    found = audit_profile(AuditTraits(**{**blank, **fields}))  # type: ignore[arg-type]
+    found = audit_profile(AuditTraits(**{**blank, **fields}))  # type: ignore[arg-type] # all are text
     assert found.client == client
     assert (found.unmatched is not None) == (client == "other")
 

@@ -86,7 +86,7 @@ def test_the_story_is_told_in_order_with_a_reason_each() -> None:
     assert relisted is not None
     assert relisted.relisted_as == ("EX900002",)
     assert [m.advisory_id for m in out[4].other_advisories] == ["EX900002"]
-    assert any("not over for us" in r for r in out[3].advisory.reasons)  # type: ignore[union-attr]
+    assert any("not over for us" in r for r in out[3].advisory.reasons)  # type: ignore[union-attr] # None would fail
     assert out[2].advisory is not None
     assert out[2].advisory.lead_seconds == 65 * 3600
 

@@ -54,7 +54,7 @@ class Held:
     def incidents(self, begin, end):  # noqa: ARG002 # as the protocol has it
         return [i for i in self._incidents if i.onset_at < end]
 
-    def leads(self, incidents):  # noqa: ARG002
+    def leads(self, incidents):  # noqa: ARG002 # asked as the ledger is
         if self._rows is not None:
             return self._rows
         return list(rows_of(self._incidents, list(self._advisories.values())))
@@ -65,10 +65,10 @@ class Held:
     def impacts(self):
         return self._impacts
 
-    def watched(self, begin, end):  # noqa: ARG002
+    def watched(self, begin, end):  # noqa: ARG002 # asked as the ledger is
         return self._watched
 
-    def series(self, wanted):  # noqa: ARG002
+    def series(self, wanted):  # noqa: ARG002 # asked as the ledger is
         return {}
 
     def deliveries(self):
