@@ -199,8 +199,6 @@ def throughput(bench: Bench, args: argparse.Namespace) -> None:
             running = [bench.worker(config, name) for name in names]
             progress = Progress(config)
             end = progress.end()
-            # Until each has its share: a worker that joins stops the others for two seconds, which
-            # is told by ``move``.
             while not all(bench.assigned(config, name) for name in names):
                 time.sleep(0.02)
             before, began = sum(cpu_of(p.pid) for p in running), time.monotonic()

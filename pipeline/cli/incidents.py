@@ -84,7 +84,8 @@ def explain(
     as_json: JsonOption = False,
 ) -> None:
     """Show what the evidence is made of, minute by minute, so that it can be checked by hand."""
-    from pipeline.report.explain import explain_incident  # noqa: PLC0415 # detectors take 0.5 s
+    # The detectors take 0.5 s to import.
+    from pipeline.report.explain import explain_incident  # noqa: PLC0415
     from pipeline.report.explain_json import explanation_json  # noqa: PLC0415
     from pipeline.report.explain_plot import explanation_plot  # noqa: PLC0415
     from pipeline.report.explain_text import explanation_text, others_text  # noqa: PLC0415

@@ -7,6 +7,7 @@ import json
 import urllib.error
 import urllib.request
 from collections import Counter
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 
@@ -24,7 +25,7 @@ from pipeline.model.documents import from_json
 from pipeline.model.errors import FatalError, RetriableError, StateError
 from pipeline.model.flag import Flag
 from pipeline.runtime.health import Health, HealthServer
-from pipeline.runtime.live import embedded
+from pipeline.runtime.live import embedded, freezing
 from pipeline.runtime.live.embedded import Embedded
 from pipeline.runtime.live.engine import Engine
 from pipeline.runtime.live.messages import unpack_events
@@ -199,6 +200,25 @@ def test_the_state_frees_its_messages(tmp_path, monkeypatch):
     assert most < 40
     running.store_all()
     assert ledger.counts()["journal"] == 0
+
+
+def test_a_run_started_again_writes_down_only_what_has_changed(tmp_path, monkeypatch):
+    monkeypatch.setattr(freezing, "_PART_BYTES", 256)
+    with closing(Ledger(tmp_path / "ledger.sqlite")) as ledger:
+        first = loop(ledger, Memory())
+        play(first)
+        first.store_all()
+        stored = ledger.parts("t")
+    with closing(Ledger(tmp_path / "ledger.sqlite")) as ledger:
+        again, written = loop(ledger, Memory()), {}
+        put = ledger.put_state
+        monkeypatch.setattr(
+            ledger, "put_state", lambda *told: written.update(told[3]) or put(*told)
+        )
+        again.store_all()
+        assert ledger.parts("t") == stored
+    assert len(stored) > 10
+    assert written == {}
 
 
 def test_a_finished_run_started_again_tells_nothing(tmp_path):

@@ -118,9 +118,8 @@ def test_a_tenant_brought_back_writes_down_nothing_that_is_stored(monkeypatch):
         first.tenant("t").take(table([r for at in range(hour, hour + 3) for r in usual(at)]))
     stored = first.snapshot("t")
 
-    def load(_):
-        second.knows("t", frozenset(stored.parts))
-        return restored(SETTINGS, stored.body, stored.parts, stored.issued, met=second.part_names)
+    def load(name):
+        return second.restored(name, stored.body, stored.parts, stored.issued)
 
     second = Engine(SETTINGS, load)
     second.tenant("t")

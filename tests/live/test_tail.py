@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from datetime import timedelta
 
 import numpy as np
 import pyarrow as pa
@@ -19,8 +18,6 @@ from pipeline.runtime.live.tail import Tail
 from pipeline.runtime.live.tenant import Tenant
 from pipeline.runtime.live.times import microseconds
 from tests.live.small_tenant import HOUR, MONDAY, SETTINGS, table, usual
-
-DAY = timedelta(days=1)
 
 
 def ids(events):

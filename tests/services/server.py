@@ -101,7 +101,7 @@ class Service:
         self.lock = threading.RLock()
 
     def answer(self, request):
-        raise NotImplementedError
+        raise NotImplementedError  # each service has its own
 
     def throttle(self):
         return Reply(

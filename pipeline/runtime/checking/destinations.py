@@ -74,6 +74,7 @@ def _read_secrets(config: Config, name: str) -> None:
     Raises:
         ConfigError: one cannot be read.
     """
+    # As above: only where there is something to look at.
     from pipeline.runtime.config_deliver import NOTICES  # noqa: PLC0415
     from pipeline.runtime.secret_files import read_secret  # noqa: PLC0415
 

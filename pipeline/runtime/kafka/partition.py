@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pipeline.model.clock import to_us
 from pipeline.runtime.kafka.stored import Kept
-from pipeline.runtime.live.engine import Engine, restored
+from pipeline.runtime.live.engine import Engine
 from pipeline.runtime.live.messages import Message
 
 if TYPE_CHECKING:
@@ -65,14 +65,7 @@ class Partition:
 
     def _load(self, name: str) -> Tenant:
         kept = self._kept.pop(name, Kept())
-        self.engine.knows(name, frozenset(kept.parts))
-        return restored(
-            self.engine.settings,
-            kept.ground,
-            kept.parts,
-            kept.issued,
-            met=self.engine.part_names,
-        )
+        return self.engine.restored(name, kept.ground, kept.parts, kept.issued)
 
     @property
     def replaying(self) -> bool:

@@ -25,7 +25,7 @@ from pipeline.model.errors import OutriderError, RetriableError
 from pipeline.runtime.live.again import Again, messages_again
 from pipeline.runtime.live.answering import answer
 from pipeline.runtime.live.delivering import Delivering
-from pipeline.runtime.live.engine import Engine, apply, restored
+from pipeline.runtime.live.engine import Engine, apply
 from pipeline.runtime.live.messages import Kind, Message, UnreadableMessageError
 from pipeline.runtime.live.observe import count, observe
 from pipeline.runtime.live.reading import Harvest, Reading
@@ -140,7 +140,7 @@ class Embedded:
         stored = self._ledger.state(name)
         seq, body = stored or (0, None)
         parts = self._ledger.parts(name) if body else {}
-        tenant = restored(self._settings, body, parts, self._ledger.issued(name))
+        tenant = self._engine.restored(name, body, parts, self._ledger.issued(name))
         since = self._since.setdefault(name, _Since())
         for told in self._ledger.journalled(name, seq):
             read_at = None if told.read_at is None else from_us(told.read_at)

@@ -46,10 +46,7 @@ class Engine:
 
     Args:
         settings: of the stages.
-        load: gives a tenant as it was stored, or a new one.
-
-    Attributes:
-        part_names: of what is stored; whoever loads a tenant tells it what it read.
+        load: gives a tenant as it was stored, by :meth:`restored`, or a new one.
     """
 
     def __init__(self, settings: Settings, load: Callable[[str], Tenant]) -> None:
@@ -58,7 +55,7 @@ class Engine:
         self._load = load
         self._parts: dict[str, frozenset[str]] = {}
         self._outdated: dict[str, frozenset[str]] = {}
-        self.part_names = PartNames()
+        self._part_names = PartNames()
         self._finish: set[str] = set()
         # Clock at which a tenant that was never judged was first asked after.
         self._met: dict[str, datetime] = {}
@@ -117,7 +114,7 @@ class Engine:
         tenant.prune()
         before = self._parts.get(name, frozenset())
         known = dict.fromkeys(before)
-        frozen = freeze(tenant.ground, known, met=self.part_names)
+        frozen = freeze(tenant.ground, known, met=self._part_names)
         body, parts = frozen.body, frozen.parts
         self._parts[name] = needed = parts_of(body)
         self._outdated[name] = before - needed
@@ -127,9 +124,16 @@ class Engine:
         """Parts that the last snapshot no longer needs."""
         return self._outdated.get(name, frozenset())
 
-    def knows(self, name: str, parts: frozenset[str]) -> None:
-        """Say which parts of a tenant are stored already."""
-        self._parts[name] = parts
+    def restored(
+        self, name: str, body: bytes | None, parts: Mapping[str, bytes], issued: bytes | None
+    ) -> Tenant:
+        """A tenant from all that is stored of it: its next snapshot gives only what is not.
+
+        Raises:
+            StateError: the bytes cannot be read.
+        """
+        self._parts[name] = frozenset(parts)
+        return restored(self.settings, body, parts, issued, met=self._part_names)
 
     def issued(self, name: str) -> bytes:
         """What has been told of a tenant, as bytes."""

@@ -167,7 +167,7 @@ class _Unpickler(pickle.Unpickler):
         raw = b"".join(self._parts[name] for name in names)
         # Its records are read when they are needed, and by then nobody could say what is wrong.
         if [_name_of(self._parts[name]) for name in names] != names or len(raw) != sum(sizes):
-            raise StateError("stored state is damaged: restore an earlier one or start anew")
+            raise ValueError("records are not those that were stored")
         ends = itertools.accumulate(sizes)
         bodies = tuple(raw[end - size : end] for end, size in zip(ends, sizes, strict=True))
         return Piece(rows, first, last, bodies)

@@ -96,8 +96,7 @@ class Piece:
 
     def let_go(self) -> None:
         """Hold the bodies only."""
-        if self.bodies:
-            self._table = None
+        self._bodies, self._table = self.bodies, None
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Piece, (self.rows, self.first, self.last, self.bodies)
