@@ -17,28 +17,24 @@ is dropped and comes back that way.
 
 from __future__ import annotations
 
-import json
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from kafka import TopicPartition
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 from kafka.errors import KafkaError
 
 from pipeline.model.clock import to_us
 from pipeline.model.dead_letter import JUDGING_FAILED, MESSAGES, DeadLetter
 from pipeline.model.errors import OutriderError
+from pipeline.runtime.kafka.assigned import Assigned
 from pipeline.runtime.kafka.client import Topics, consumer, letting_go, unreachable
 from pipeline.runtime.kafka.letters import stretch, unreadable
-from pipeline.runtime.kafka.partition import Partition
-from pipeline.runtime.kafka.revoked import Revoked
 from pipeline.runtime.kafka.stored import read_back
 from pipeline.runtime.kafka.writing import Writing
 from pipeline.runtime.live.messages import UnreadableMessageError
 from pipeline.runtime.live.observe import count, observe
-from pipeline.runtime.memory import give_back
 from pipeline.runtime.tracing import span
 
 if TYPE_CHECKING:
@@ -49,6 +45,7 @@ if TYPE_CHECKING:
     from pipeline.model.clock import Clock
     from pipeline.runtime.config import Kafka
     from pipeline.runtime.judging import Settings
+    from pipeline.runtime.kafka.partition import Partition
     from pipeline.runtime.live.parts import Issue
     from pipeline.runtime.metrics import Metrics
 
@@ -57,8 +54,6 @@ _COMMIT_SECONDS: Final = 1.0
 _PORTION: Final = 500
 # A thousand tenants judged at once take a minute; a step of this length hangs.
 _STEP_MS: Final = 900_000
-_LOOK_SECONDS: Final = 5.0
-_ANSWER_MS: Final = 5_000
 # Long enough for a restart of a pod, short enough for a machine that is gone.
 _SESSION_MS: Final = 10_000
 
@@ -100,16 +95,19 @@ class Detector:
         self._beat = beat
         self._clock, self._metrics, self._log = clock, metrics, log
         self._topics = Topics(config.prefix)
-        self._partitions: dict[int, Partition] = {}
         self._consumer: Any = None
+        self._assigned: Assigned | None = None
         self._writing: Writing | None = None
-        self._committed_at = self._looked_at = 0.0
-        self._revoked = Revoked()
+        self._committed_at = 0.0
 
     @property
     def partitions(self) -> list[int]:
         """Partitions held now."""
         return sorted(self._partitions)
+
+    @property
+    def _partitions(self) -> dict[int, Partition]:
+        return {} if self._assigned is None else self._assigned.partitions
 
     def step(self, timeout_ms: int = 500) -> bool:
         """One turn; whether it brought anything.
@@ -119,14 +117,15 @@ class Detector:
             FatalError: a person has to act.
         """
         with letting_go(self._config, self.close, self._name):
-            writing = self._writing or self._open()
+            assigned, writing = self._opened()
             found = self._consumer.poll(timeout_ms=timeout_ms)
-            self._go_on(found)
+            assigned.follow(found)
             steps = self._take(found)
-            self._judge(steps, found)
+            self._judge(assigned, steps, idle=not found)
             self._commit(writing, steps)
+            assigned.tell_lag()
         if not found:
-            self._look()
+            assigned.look()
         return bool(found)
 
     def stop(self) -> None:
@@ -151,10 +150,12 @@ class Detector:
                 self._consumer.close()
         if self._writing is not None:
             self._writing.close()
-        self._consumer = self._writing = None
-        self._partitions.clear()
+        self._consumer = self._assigned = self._writing = None
 
-    def _open(self) -> Writing:
+    def _opened(self) -> tuple[Assigned, Writing]:
+        if self._assigned is not None and self._writing is not None:
+            return self._assigned, self._writing
+        # First: it shuts out whoever had this name before, whatever he has under way.
         self._writing = Writing(self._config, self._name)
         self._consumer = consumer(
             self._config,
@@ -166,67 +167,10 @@ class Detector:
             heartbeat_interval_ms=1_000,
             max_poll_records=_PORTION,
         )
-        self._revoked = Revoked()
-        self._consumer.subscribe([self._topics.events], listener=self._revoked)
-        return self._writing
-
-    def _go_on(self, found: dict[Any, list[Any]]) -> None:
-        """Let go of what was taken away, and bring new partitions back.
-
-        What came of the new ones meanwhile comes again.
-        """
-        held = set(self._consumer.assignment())
-        gone = (
-            self._revoked.take()
-            | {TopicPartition(self._topics.events, n) for n in self._partitions} - held
+        self._assigned = Assigned(
+            self._config, self._settings, self._consumer, metrics=self._metrics, log=self._log
         )
-        for place in gone:
-            self._partitions.pop(place.partition, None)
-            with suppress(KeyError):  # it was never told
-                self._metrics.lag.remove(str(place.partition))
-        if gone:
-            give_back()
-        places = sorted(p for p in held if p.partition not in self._partitions)
-        if not places:
-            return
-        began = time.monotonic()
-        # Offsets first: the broker answers once no commit is under way, and whatever that
-        # commit wrote is in the state topic by then.
-        stood = {p: self._consumer.committed(p, metadata=True) for p in places}
-        kept = read_back(self._config, [p.partition for p in places])
-        begins = self._consumer.beginning_offsets(places)
-        for place, offset in stood.items():
-            found.pop(place, None)
-            part = Partition(
-                place.partition, self._settings, kept[place.partition], self._config.snapshot_rows
-            )
-            if offset is not None and offset.offset >= 0:
-                part.committed = offset.offset
-                part.position = json.loads(offset.metadata)["from"] if offset.metadata else 0
-                self._miss(place, begins[place] - part.position)
-                self._consumer.seek(place, max(part.position, begins[place]))
-            else:
-                self._consumer.seek_to_beginning(place)
-            self._partitions[place.partition] = part
-        self._log.info(
-            "assigned",
-            partitions=len(places),
-            tenants=sum(map(len, kept.values())),
-            mib=round(sum(k.size for t in kept.values() for k in t.values()) / 2**20, 1),
-            seconds=round(time.monotonic() - began, 3),
-        )
-
-    def _miss(self, place: TopicPartition, count: int) -> None:
-        """Say what the broker has removed while no worker came."""
-        if count > 0:
-            self._metrics.unseen.inc(count)
-            self._log.error(
-                "assigned",
-                outcome="too late",
-                error=f"{place.topic} partition {place.partition}: the broker has removed {count} "
-                "messages that no worker has taken; keep them for longer (kafka.retention_days, "
-                "and retention.ms of the topic), and backfill that time",
-            )
+        return self._assigned, self._writing
 
     def _take(self, found: dict[Any, list[Any]]) -> dict[int, _Step]:
         steps: dict[int, _Step] = {}
@@ -248,11 +192,11 @@ class Detector:
                     step.dead.append(self._set_aside(part, record.key.decode(), error))
         return steps
 
-    def _judge(self, steps: dict[int, _Step], found: dict[Any, list[Any]]) -> None:
-        for number, part in self._partitions.items():
+    def _judge(self, assigned: Assigned, steps: dict[int, _Step], *, idle: bool) -> None:
+        for number, part in assigned.partitions.items():
             if part.replaying:
                 continue
-            caught_up = part.live or not found or self._behind(number) == 0
+            caught_up = part.live or idle or assigned.behind(number) == 0
             for name in part.engine.due(caught_up=caught_up):
                 step = steps.setdefault(number, _Step())
                 self._beat()
@@ -313,38 +257,6 @@ class Detector:
         self._committed_at = time.monotonic()
         self._count(steps, sum(map(len, ripe.values())), self._committed_at - began)
 
-    def _look(self) -> None:
-        """Ask now and then whether the broker is there: a poll that finds nothing tells nothing.
-
-        Raises:
-            RetriableError: it does not answer; what is in memory stays.
-        """
-        now = time.monotonic()
-        if now - self._looked_at < _LOOK_SECONDS:
-            return
-        self._looked_at = now
-        places = [TopicPartition(self._topics.events, n) for n in self._partitions]
-        try:
-            ends = self._consumer.end_offsets(places, timeout_ms=_ANSWER_MS) if places else {}
-        except KafkaError as error:
-            raise unreachable(self._config, error) from error
-        for place, end in ends.items():
-            self._tell_lag(place.partition, self._behind(place.partition, end))
-
-    def _tell_lag(self, number: int, behind: int | None) -> None:
-        if behind is not None:
-            self._metrics.lag.labels(str(number)).set(behind)
-
-    def _behind(self, number: int, end: int | None = None) -> int | None:
-        """Messages that are there and not taken yet, None if that is not known.
-
-        ``end`` of the partition, if it was asked for; else as the last answer told it.
-        """
-        if end is None:
-            end = self._consumer.highwater(TopicPartition(self._topics.events, number))
-        # The last offset of the topic is the mark of a transaction.
-        return None if end is None else max(0, end - 1 - self._partitions[number].position)
-
     def _count(self, steps: dict[int, _Step], stored: int, seconds: float) -> None:
         metrics = self._metrics
         held = [t for p in self._partitions.values() for t in p.engine.tenants.values()]
@@ -353,8 +265,6 @@ class Detector:
         letters = [m for s in steps.values() for m in s.dead]
         issues = [i for s in steps.values() for _, i in s.issues]
         flags, incidents = count(metrics, rows, letters, issues)
-        for number in self._partitions:
-            self._tell_lag(number, self._behind(number))
         write = self._log.info if flags or incidents or letters else self._log.debug
         write(
             "commit",
