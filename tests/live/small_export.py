@@ -21,9 +21,9 @@ STARTED = []
 IN_SMALL_STEPS = """
 from datetime import timedelta
 from pipeline.runtime.arrivals import Arrivals
-from pipeline.runtime.live import embedded, engine
+from pipeline.runtime.live import engine, journal
 Arrivals.__init__.__kwdefaults__["batch_rows"] = 200
-embedded.SNAPSHOT_ROWS = 2000
+journal.SNAPSHOT_ROWS = 2000
 engine.CATCHING_UP = timedelta(hours=12)
 """
 # A full disk is looked at every ten seconds otherwise.

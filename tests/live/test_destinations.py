@@ -112,7 +112,7 @@ def test_each_revision_is_at_the_siem_once_and_the_pager_is_called_and_called_of
     tmp_path, services, pool, monkeypatch
 ):
     splunk, pagerduty = services
-    monkeypatch.setattr("pipeline.runtime.live.embedded.SNAPSHOT_ROWS", 3_000)
+    monkeypatch.setattr("pipeline.runtime.live.journal.SNAPSHOT_ROWS", 3_000)
     monkeypatch.setattr("pipeline.runtime.handing.AGAIN_SECONDS", 0.02)
     monkeypatch.setattr("connectors.http.answers.RETRY_SECONDS", 0.02)
     monkeypatch.setattr("connectors.sinks.rules._RETRY_SECONDS", 0.02)

@@ -25,7 +25,7 @@ from pipeline.model.documents import from_json
 from pipeline.model.errors import FatalError, RetriableError, StateError
 from pipeline.model.flag import Flag
 from pipeline.runtime.health import Health, HealthServer
-from pipeline.runtime.live import embedded, freezing
+from pipeline.runtime.live import freezing, journal
 from pipeline.runtime.live.embedded import Embedded
 from pipeline.runtime.live.engine import Engine
 from pipeline.runtime.live.messages import unpack_events
@@ -126,7 +126,7 @@ STEPS = ("put_cursor", "journal", "bury", "add_documents", "put_issued", "put_st
 
 @pytest.mark.parametrize("where", [*STEPS, "deliver", "commit"])
 def test_killed_at_any_point_it_goes_on(tmp_path, monkeypatch, straight, where):
-    monkeypatch.setattr(embedded, "SNAPSHOT_ROWS", 5_000)
+    monkeypatch.setattr(journal, "SNAPSHOT_ROWS", 5_000)
     sink, count = Memory(), itertools.count(1)
     fatal = {1, 3, 7, 20, 50}
 
@@ -191,7 +191,7 @@ def test_a_full_disk_stops_nothing_for_good(tmp_path, straight):
 
 
 def test_the_state_frees_its_messages(tmp_path, monkeypatch):
-    monkeypatch.setattr(embedded, "SNAPSHOT_ROWS", 5_000)
+    monkeypatch.setattr(journal, "SNAPSHOT_ROWS", 5_000)
     ledger = Ledger(tmp_path / "ledger.sqlite")
     running, most = loop(ledger, Memory()), 0
     while not running.finished:

@@ -13,7 +13,7 @@ from pipeline.runtime.config import load
 from pipeline.runtime.health import Health
 from pipeline.runtime.inputs import normalising
 from pipeline.runtime.judging import Settings
-from pipeline.runtime.live import embedded
+from pipeline.runtime.live import journal
 from pipeline.runtime.live.embedded import Embedded
 from pipeline.runtime.live.engine import Engine
 from pipeline.runtime.live.feeds import Feeds
@@ -30,7 +30,7 @@ AGAIN = timedelta(seconds=30)  # a source that failed is asked again so soon
 def main():
     folder, until = Path(sys.argv[1]), float(sys.argv[2])
     # Everything stays in the journal, to be looked at; judging is tested elsewhere.
-    embedded.SNAPSHOT_ROWS, embedded.SNAPSHOT_SECONDS = sys.maxsize, float("inf")
+    journal.SNAPSHOT_ROWS, journal.SNAPSHOT_SECONDS = sys.maxsize, float("inf")
     Engine.due = lambda *_, **__: []
     start_logging()
     clock = SharedClock(folder / "clock")

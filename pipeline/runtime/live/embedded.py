@@ -18,15 +18,15 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from pipeline.model.clock import from_us, to_us
+from pipeline.model.clock import to_us
 from pipeline.model.dead_letter import JUDGING_FAILED, UNREADABLE_MESSAGE, DeadLetter
 from pipeline.model.documents import to_line
 from pipeline.model.errors import OutriderError, RetriableError
 from pipeline.runtime.live.again import Again, messages_again
 from pipeline.runtime.live.answering import answer
 from pipeline.runtime.live.delivering import Delivering
-from pipeline.runtime.live.engine import Engine, apply
-from pipeline.runtime.live.messages import Kind, Message, UnreadableMessageError
+from pipeline.runtime.live.journal import Journal
+from pipeline.runtime.live.messages import Message, UnreadableMessageError
 from pipeline.runtime.live.observe import count, observe
 from pipeline.runtime.live.reading import Harvest, Reading
 from pipeline.runtime.live.showing import show
@@ -44,23 +44,11 @@ if TYPE_CHECKING:
     from pipeline.runtime.judging import Settings
     from pipeline.runtime.live.feeds import Feeds
     from pipeline.runtime.live.parts import Issue
-    from pipeline.runtime.live.tenant import Tenant
     from pipeline.runtime.metrics import Metrics
     from pipeline.runtime.notifying import Notifier
 
-# Messages kept beside the state: a restart takes them in again, at a million records a second.
-SNAPSHOT_ROWS: Final = 200_000
-SNAPSHOT_SECONDS: Final = 900.0
 _FORGOTTEN: Final = 500
 _TIDY_SECONDS: Final = 60.0
-
-
-@dataclass(slots=True)
-class _Since:
-    """What has come since a tenant's state was stored."""
-
-    rows: int = 0
-    at: float = field(default_factory=time.monotonic)
 
 
 @dataclass(slots=True)
@@ -128,24 +116,7 @@ class Embedded:
             with ledger.transaction():
                 ledger.begin_deliveries(far)
         self._tidy_at = 0.0
-        self._start_anew()
-
-    def _start_anew(self) -> None:
-        self._engine = Engine(self._settings, self._load)
-        self._since: dict[str, _Since] = {}
-        for name in self._ledger.tenants():
-            self._engine.tenant(name)
-
-    def _load(self, name: str) -> Tenant:
-        stored = self._ledger.state(name)
-        seq, body = stored or (0, None)
-        parts = self._ledger.parts(name) if body else {}
-        tenant = self._engine.restored(name, body, parts, self._ledger.issued(name))
-        since = self._since.setdefault(name, _Since())
-        for told in self._ledger.journalled(name, seq):
-            read_at = None if told.read_at is None else from_us(told.read_at)
-            since.rows += apply(tenant, Message(name, Kind(told.kind), read_at, told.body))
-        return tenant
+        self._journal = Journal(settings, ledger)
 
     @property
     def finished(self) -> bool:
@@ -177,7 +148,7 @@ class Embedded:
             RetriableError: nothing could be kept; the next call tries the same again.
             FatalError: a person has to act.
         """
-        harvest = self._reading.read(self._ledger.cursor, self._engine.tenants)
+        harvest = self._reading.read(self._ledger.cursor, self._journal.engine.tenants)
         again = messages_again(self._ledger, to_us(self._clock.now()))
         harvest.messages[:0] = again.messages
         step = _Step(harvest, [*harvest.letters, *again.refused], again)
@@ -186,7 +157,7 @@ class Embedded:
             self._judge(step)
             self._commit(step)
         except BaseException:
-            self._start_anew()
+            self._journal = Journal(self._settings, self._ledger)
             raise
         self._reading.keep(harvest)
         self._count(step)
@@ -203,7 +174,7 @@ class Embedded:
                 continue
             self._health.turn()
             try:
-                step.rows += self._engine.take(message)
+                step.rows += self._journal.engine.take(message)
             except UnreadableMessageError as error:
                 step.letters.append(self._dead(message, UNREADABLE_MESSAGE, str(error)))
             except OutriderError:
@@ -214,11 +185,11 @@ class Embedded:
                 step.taken.append(message)
 
     def _judge(self, step: _Step) -> None:
-        for name in self._engine.due(caught_up=step.harvest.caught_up):
+        for name in self._journal.engine.due(caught_up=step.harvest.caught_up):
             self._health.turn()
             try:
                 with self._metrics.judging.time():
-                    issue = self._engine.judge(name)
+                    issue = self._journal.engine.judge(name)
             except OutriderError:
                 raise
             except Exception as error:  # noqa: BLE001 # one tenant must not stop the others
@@ -229,18 +200,12 @@ class Embedded:
 
     def _set_aside(self, step: _Step, name: str, error: Exception) -> None:
         """Take a tenant back to its stored state; the messages since become dead letters."""
-        self._engine.drop(name)
-        self._since.pop(name, None)
+        since = self._journal.set_aside(name)
         self._log.error("judging", outcome="set aside", error=type(error).__name__)
         step.failed[name] = (
             f"{type(error).__name__} while judging; this message is left out of the tenant's "
             "state: please report it, and replay it with a version that can"
         )
-        held = self._ledger.state(name)
-        since = [
-            Message(name, Kind(m.kind), None if m.read_at is None else from_us(m.read_at), m.body)
-            for m in self._ledger.journalled(name, 0 if held is None else held[0])
-        ]
         since += [m for m in step.harvest.messages if m.tenant == name]
         step.taken = [m for m in step.taken if m.tenant != name]
         step.letters += [self._dead(m, JUDGING_FAILED, step.failed[name]) for m in since if m.body]
@@ -250,13 +215,7 @@ class Embedded:
         with ledger.transaction():
             for name in step.failed:
                 ledger.drop_journal(name)
-            last: dict[str, int] = {}
-            for m in step.taken:
-                if m.kind is Kind.FINISH:
-                    continue  # it is told again by the source that is at its end
-                read_at = None if m.read_at is None else to_us(m.read_at)
-                last[m.tenant] = ledger.journal(m.tenant, m.kind.value, read_at, m.body)
-                self._since.setdefault(m.tenant, _Since()).rows += len(m.body) // 32
+            last = self._journal.keep(step.taken)
             for name, cursor in step.harvest.cursors.items():
                 ledger.put_cursor(name, dict(cursor))
             ledger.bury(step.letters)
@@ -266,21 +225,9 @@ class Embedded:
                 found = [(i.incident_id, i.revision, name, to_line(i)) for i in issue.incidents]
                 ledger.add_documents("flag", flags)
                 ledger.add_documents("incident", found)
-                ledger.put_issued(name, self._engine.issued(name))
-            show(ledger, self._engine.tenants, to_us(self._clock.now()))
-            for name, seq in last.items():
-                if self._ripe(name):
-                    self._store(name, seq)
-
-    def _ripe(self, name: str) -> bool:
-        since = self._since[name]
-        return since.rows >= SNAPSHOT_ROWS or time.monotonic() - since.at >= SNAPSHOT_SECONDS
-
-    def _store(self, name: str, seq: int) -> None:
-        taken = self._engine.snapshot(name)
-        self._ledger.put_state(name, seq, taken.body, taken.parts, taken.needed)
-        self._ledger.put_issued(name, taken.issued)
-        self._since[name] = _Since()
+                ledger.put_issued(name, self._journal.engine.issued(name))
+            show(ledger, self._journal.engine.tenants, to_us(self._clock.now()))
+            self._journal.store_ripe(last)
 
     def _dead(self, message: Message, reason: str, detail: str) -> DeadLetter:
         return DeadLetter(
@@ -300,7 +247,7 @@ class Embedded:
         flags, incidents = count(metrics, step.rows, step.letters, [i for _, i in step.issues])
         for message in step.harvest.messages:
             metrics.messages.labels(message.kind.value).inc()
-        observe(metrics, self._engine.tenants.values(), self._clock.now())
+        observe(metrics, self._journal.engine.tenants.values(), self._clock.now())
         if step.issues:
             self._log.info(
                 "issued",
@@ -339,6 +286,4 @@ class Embedded:
     def store_all(self) -> None:
         """Store every tenant's state, so that the next start takes nothing in again."""
         with self._ledger.transaction():
-            seq = self._ledger.newest()
-            for name in self._engine.tenants:
-                self._store(name, seq)
+            self._journal.store_all()
