@@ -9,10 +9,10 @@ topic of events with batches of 2,000 slim records. Then, each in processes of t
   kafka-python consumers that decode the same batches and count them by minute, client and outcome
   in Arrow: what anybody pays before a single thought, and what the machine gives anybody's second
   process beside a broker. Records a second of processor time and of wall time; the workers store
-  their tenants' states as often as they do by default. On two processors the broker takes an
-  eighth of them from two workers, and the connection of one worker runs on the one that is free;
-  so one worker is timed on one processor as well, with the broker: half of the machine. Each has
-  a broker of its own: beside the files of earlier ones two workers gained 1.4 instead of 1.7.
+  their tenants' states as often as they do by default. On two processors the broker takes a tenth
+  of them from two workers, and the connection of one worker runs on the one that is free; so one
+  worker is timed on one processor as well, with the broker: half of the machine. Each case has a
+  broker of its own, as the files of earlier ones make it slower.
 - delay: messages that end the minute of an outage, to the moment when the flag can be read.
 - move: a second worker joins one that holds many tenants; seconds until it has taken its half
   over, and memory of both.
