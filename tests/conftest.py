@@ -7,6 +7,7 @@ import os
 import shutil
 import socket
 import tempfile
+from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +55,8 @@ SLOW_MODULES = (
 _MEMORY = Path("/dev/shm")  # noqa: S108 # a folder of our own is made there
 _NEEDED_BYTES = 4 * 2**30
 _folder = pytest.StashKey[Path]()
+# multiprocessing takes its own folder away with -100.
+_AFTER_MULTIPROCESSING = -200
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -77,10 +80,10 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Give the memory back, now that the workers have ended and nobody writes any more."""
+    """Give the memory back once this process ends: by then the workers have ended too."""
     folder = config.stash.get(_folder, None)
     if folder is not None:
-        shutil.rmtree(folder, ignore_errors=True)
+        Finalize(None, shutil.rmtree, (folder, True), exitpriority=_AFTER_MULTIPROCESSING)
 
 
 @pytest.hookimpl(trylast=True)

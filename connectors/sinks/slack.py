@@ -1,4 +1,4 @@
-"""Slack: notices as messages, by an incoming webhook or by a bot that keeps each thread together."""
+"""Slack by a bot: notices as messages, those of one incident together in a thread."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Final
 from connectors.http.budget import Budget
 from connectors.http.client import HttpClient
 from connectors.sinks.encoders.encoder import key_of, key_text
-from connectors.sinks.hook import Hook
 from connectors.sinks.memory import Forgetful
 from connectors.sinks.one_by_one import one_by_one, settled
 from connectors.sinks.rules import rule_for
@@ -30,11 +29,11 @@ if TYPE_CHECKING:
 WHAT: Final = "Slack"
 ADDRESS: Final = "https://slack.com"
 EVENT: Final = "outrider_notice"
-_SECONDS: Final = 30.0
-_JSON: Final = {"Content-Type": "application/json; charset=utf-8"}
-_CODE: Final = re.compile(r"[a-z_]{1,80}")
+JSON: Final = "application/json; charset=utf-8"
 # Slack allows one message a second in a channel, and a few more for a moment.
-_BURST: Final = 3
+BURST: Final = 3
+_SECONDS: Final = 30.0
+_CODE: Final = re.compile(r"[a-z_]{1,80}")
 # Of our clock against Slack's, where its answers have not told yet.
 _SKEW_SECONDS: Final = 300.0
 _PAGE: Final = "200"
@@ -43,50 +42,6 @@ _FOR_ALL: Final = frozenset({"severity_up", "reopened", "resolved"})
 _GONE: Final = frozenset({"message_not_found", "thread_not_found"})
 _NO_MORE: Final = frozenset({"edit_window_closed", "cant_update_message"})
 _NOT_ALLOWED: Final = frozenset({"missing_scope", "no_permission"})
-
-
-class SlackWebhookSink:
-    """Posts each notice as a message of its own: a webhook tells nothing of what it has posted.
-
-    A notice whose answer was lost comes twice, with the same reference at its end.
-
-    Args:
-        address: gives the webhook's address, which is a secret.
-        message: a notice in words.
-        ca_file: authorities to trust; None = the usual ones.
-        monotonic: seconds that never go back.
-    """
-
-    def __init__(
-        self,
-        address: Callable[[], str],
-        message: Callable[[Mapping[str, Any]], Message],
-        *,
-        ca_file: Path | None = None,
-        monotonic: Callable[[], float] = time.monotonic,
-    ) -> None:
-        budget = Budget(_BURST, float(_BURST), WHAT, monotonic=monotonic)
-        self._hook = Hook(WHAT, address, ca_file=ca_file, budget=budget)
-        self._message = message
-
-    def deliver(self, documents: Sequence[Mapping[str, Any]]) -> Delivery:
-        """Post the notices; see :class:`pipeline.model.contracts.Sink`.
-
-        Raises:
-            RetriableError: nothing was posted; later may do.
-            FatalError: a person has to act.
-        """
-        return one_by_one(documents, self._send)
-
-    def close(self) -> None:
-        """Let go of the connection."""
-        self._hook.close()
-
-    def _send(self, notice: Mapping[str, Any]) -> bool:
-        answer = self._hook.post(_written(content(self._message(notice))), _JSON)
-        text = answer.body[:200].decode("utf-8", "replace").strip()
-        code = text if _CODE.fullmatch(text) else ""
-        return settled("slack", WHAT, answer, code, self._hook.wait(answer))
 
 
 class SlackSink:
@@ -123,7 +78,7 @@ class SlackSink:
         self._channel, self._message = channel, message
         self._memory: Memory = memory or Forgetful()
         self._clock: Clock = clock or SystemClock()
-        self._budget = Budget(_BURST, float(_BURST), WHAT, monotonic=monotonic)
+        self._budget = Budget(BURST, float(BURST), WHAT, monotonic=monotonic)
         self._http = HttpClient(
             WHAT,
             address,
@@ -243,14 +198,15 @@ class SlackSink:
         if document is None:
             answer = self._http.get(path, params=params, any_status=True)
         else:
-            answer = self._http.post(path, body=_written(document), headers=_JSON, any_status=True)
+            answer = self._http.post(
+                path, body=written(document), headers={"Content-Type": JSON}, any_status=True
+            )
         if answer.status != 200:
             return settled("slack", WHAT, answer, "", self._http.wait(answer)), "", {}
         told = answer.document(WHAT)
         if not isinstance(told, dict):
             told = {}
-        code = str(told.get("error", "")) if _CODE.fullmatch(str(told.get("error", ""))) else ""
-        return told.get("ok") is True, code, told
+        return told.get("ok") is True, known_code(str(told.get("error", ""))), told
 
     @staticmethod
     def _judge(code: str, answer: Mapping[str, Any]) -> None:
@@ -263,5 +219,11 @@ class SlackSink:
             raise rule.trouble(WHAT, f"error {code}", seconds)
 
 
-def _written(document: Any) -> bytes:
+def written(document: Any) -> bytes:
+    """A document as the body of a request."""
     return json.dumps(document, ensure_ascii=False).encode("utf-8", "replace")
+
+
+def known_code(text: str) -> str:
+    """A code of Slack's errors, "" where the text is something else: it may hold anything."""
+    return text if _CODE.fullmatch(text) else ""

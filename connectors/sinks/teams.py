@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import json
-import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from connectors.http.answers import error_code
-from connectors.http.budget import Budget
-from connectors.sinks.hook import Hook
-from connectors.sinks.one_by_one import one_by_one, settled
+from connectors.sinks.hook_sink import HookSink
 from connectors.sinks.shorter import fitted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Sequence
 
-    from pipeline.model.contracts import Delivery
     from pipeline.model.message import Message
 
 WHAT: Final = "Microsoft Teams"
@@ -31,49 +26,21 @@ _STYLES: Final = {
 }
 
 
-class TeamsSink:
-    """Posts each notice as a card of its own: a workflow cannot change one that it has posted.
+class TeamsSink(HookSink):
+    """Posts each notice as a card of its own; see :class:`HookSink`.
 
-    It knows no key, so a notice whose answer was lost comes twice, with the same reference at
-    the end of the card.
-
-    Args:
-        address: gives the workflow's address, which is a secret.
-        message: a notice in words.
-        ca_file: authorities to trust; None = the usual ones.
-        monotonic: seconds that never go back.
+    A workflow cannot change a card that it has posted, and knows no key.
     """
 
-    def __init__(
-        self,
-        address: Callable[[], str],
-        message: Callable[[Mapping[str, Any]], Message],
-        *,
-        ca_file: Path | None = None,
-        monotonic: Callable[[], float] = time.monotonic,
-    ) -> None:
-        budget = Budget(REQUESTS_A_SECOND, 1.0, WHAT, monotonic=monotonic)
-        self._hook = Hook(WHAT, address, ca_file=ca_file, budget=budget)
-        self._message = message
+    destination: ClassVar[str] = "teams"
+    what: ClassVar[str] = WHAT
+    pace: ClassVar[tuple[int, float]] = (REQUESTS_A_SECOND, 1.0)
 
-    def deliver(self, documents: Sequence[Mapping[str, Any]]) -> Delivery:
-        """Post the notices, at most four a second; see :class:`pipeline.model.contracts.Sink`.
+    def _body(self, message: Message) -> bytes:
+        return envelope(message)
 
-        Raises:
-            RetriableError: nothing was posted; later may do.
-            FatalError: a person has to act.
-        """
-        return one_by_one(documents, self._send)
-
-    def close(self) -> None:
-        """Let go of the connection."""
-        self._hook.close()
-
-    def _send(self, document: Mapping[str, Any]) -> bool:
-        body = envelope(self._message(document))
-        answer = self._hook.post(body, {"Content-Type": "application/json"})
-        code = error_code(answer.body[:4096].decode("utf-8", "replace"))
-        return settled("teams", WHAT, answer, code, self._hook.wait(answer))
+    def _code(self, answer: bytes) -> str:
+        return error_code(answer[:4096].decode("utf-8", "replace"))
 
 
 def envelope(message: Message) -> bytes:

@@ -80,7 +80,7 @@ def daily(
 ) -> None:
     """Report a day of one time zone."""
     period = day_of(date, SystemClock().now(), check_zone(time_zone))
-    printer = None if pdf is None else Printer(pdf, found(browser))
+    printer = _printer(pdf, browser)
     _report(period, folder, state, tenant, out=out, printer=printer, as_json=as_json)
 
 
@@ -101,7 +101,7 @@ def monthly(
 ) -> None:
     """Report a month of one time zone."""
     period = month_of(month, SystemClock().now(), check_zone(time_zone))
-    printer = None if pdf is None else Printer(pdf, found(browser))
+    printer = _printer(pdf, browser)
     _report(period, folder, state, tenant, out=out, printer=printer, as_json=as_json)
 
 
@@ -110,6 +110,10 @@ class Printer(NamedTuple):
 
     path: Path
     program: str
+
+
+def _printer(pdf: Path | None, browser: str | None) -> Printer | None:
+    return None if pdf is None else Printer(pdf, found(browser))
 
 
 def _report(

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, TypeAlias
 from connectors.sinks.mail import Login, MailSink
 from connectors.sinks.pagerduty import ADDRESS, EU_ADDRESS, PagerDutySink
 from connectors.sinks.servicenow import ServiceNowSink
-from connectors.sinks.slack import SlackSink, SlackWebhookSink
+from connectors.sinks.slack import SlackSink
+from connectors.sinks.slack_webhook import SlackWebhookSink
 from connectors.sinks.teams import TeamsSink
 from connectors.sinks.webhook import WebhookSink
 from pipeline.runtime.config_people import Email, PagerDuty, ServiceNow, Slack, Teams, Webhook

@@ -6,8 +6,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from pipeline.ledger.followed import FollowedLedger
 from tests.kafka.broker import Cluster, require
 from tests.kafka.month import SIZE, Month
+from tests.kafka.publishing import Publisher, fresh
 from tests.shared import held_together, made_once
 
 
@@ -31,6 +33,28 @@ def _start(folder):
 
 def _stop(held):
     os.kill(held.pid, signal.SIGKILL)
+
+
+@pytest.fixture
+def config(cluster):
+    """Topics of this test alone."""
+    return fresh(cluster)
+
+
+@pytest.fixture
+def publisher(config):
+    """Writes flags and incidents as a worker would."""
+    held = Publisher(config)
+    yield held
+    held.close()
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    """A ledger that follows the topics."""
+    held = FollowedLedger(tmp_path / "followed.sqlite")
+    yield held
+    held.close()
 
 
 @pytest.fixture(scope="session")

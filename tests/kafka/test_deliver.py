@@ -22,10 +22,8 @@ from pipeline.runtime.metrics import Metrics
 from tests import warm
 from tests.kafka.publishing import (
     PARTITIONS,
-    Publisher,
     deliverer,
     document,
-    fresh,
     in_order,
     killed_at_random,
     lines,
@@ -37,18 +35,6 @@ from tests.kafka.publishing import (
 )
 
 KILLS = int(os.environ.get("OUTRIDER_TEST_KILLS", "10"))
-
-
-@pytest.fixture
-def config(cluster):
-    return fresh(cluster)
-
-
-@pytest.fixture
-def publisher(config):
-    held = Publisher(config)
-    yield held
-    held.close()
 
 
 class Memory:

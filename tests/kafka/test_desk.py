@@ -6,33 +6,18 @@ import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import pytest
-
 from pipeline.cli.main import main
-from pipeline.ledger.followed import FollowedLedger
 from pipeline.model.clock import ManualClock
 from pipeline.model.documents import to_line
 from pipeline.model.errors import ExitCode
 from pipeline.model.notice import Ack, Silence
 from pipeline.runtime.kafka.client import Topics, producer
 from pipeline.runtime.kafka.desk import read_answers, send_answer
-from tests.kafka.publishing import Publisher, follower, fresh, until, written
+from tests.kafka.publishing import Publisher, follower, until, written
 from tests.live.notified import Receiver, notifier
 from tests.unit.notify.playing import MONDAY, World, everything
 
 SLACK = everything("slack.team")
-
-
-@pytest.fixture
-def config(cluster):
-    return fresh(cluster)
-
-
-@pytest.fixture
-def ledger(tmp_path):
-    held = FollowedLedger(tmp_path / "followed.sqlite")
-    yield held
-    held.close()
 
 
 def catch_up(config, ledger):

@@ -23,10 +23,8 @@ from pipeline.runtime.kafka.letters import record_of, replay_mark
 from pipeline.runtime.metrics import Metrics
 from tests import warm
 from tests.kafka.publishing import (
-    Publisher,
     document,
     follower,
-    fresh,
     in_order,
     killed_at_random,
     start,
@@ -37,25 +35,6 @@ from tests.kafka.publishing import (
 
 KILLS = int(os.environ.get("OUTRIDER_TEST_KILLS", "5"))
 API = "/api/v1"
-
-
-@pytest.fixture
-def config(cluster):
-    return fresh(cluster)
-
-
-@pytest.fixture
-def publisher(config):
-    held = Publisher(config)
-    yield held
-    held.close()
-
-
-@pytest.fixture
-def ledger(tmp_path):
-    held = FollowedLedger(tmp_path / "followed.sqlite")
-    yield held
-    held.close()
 
 
 def held_by(ledger):

@@ -13,15 +13,10 @@ from pipeline.runtime.kafka.collect import Collector
 from pipeline.runtime.kafka.stored import read_cursors
 from pipeline.runtime.live.feeds import Feeds
 from pipeline.runtime.metrics import Metrics
-from tests.kafka.publishing import LOG, fresh
+from tests.kafka.publishing import LOG
 from tests.live.test_feeds import Advisories, Log, live
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
-
-
-@pytest.fixture
-def config(cluster):
-    return fresh(cluster)
 
 
 def collector(config, *sources, name="live", advisories=()):

@@ -19,25 +19,13 @@ from pipeline.runtime.live.pool import DaemonPool
 from pipeline.runtime.metrics import Metrics
 from pipeline.runtime.notify_settings import settings_of
 from tests import warm
-from tests.kafka.publishing import LOG, Publisher, fresh, until, written
+from tests.kafka.publishing import LOG, until, written
 from tests.services.pagerduty import ROUTING_KEY, PagerDuty
 from tests.services.server import serving
 from tests.services.splunk import TOKEN, Splunk
 from tests.sinks.notices import opened
 
 OVER = {"reason": RevisionReason.RESOLVED, "state": IncidentState.RESOLVED}
-
-
-@pytest.fixture
-def config(cluster):
-    return fresh(cluster)
-
-
-@pytest.fixture
-def publisher(config):
-    held = Publisher(config)
-    yield held
-    held.close()
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ from datetime import timedelta
 
 import pytest
 
-from pipeline.ledger.followed import FollowedLedger
 from pipeline.ledger.reading import Reader
 from pipeline.ledger.store import Ledger
 from pipeline.model.clock import SystemClock
@@ -19,21 +18,9 @@ from pipeline.runtime.live.answering import answer
 from pipeline.runtime.live.messages import UnreadableMessageError
 from pipeline.runtime.live.showing import Part
 from pipeline.runtime.metrics import Metrics
-from tests.kafka.publishing import LOG, follower, fresh, until
+from tests.kafka.publishing import LOG, follower, until
 from tests.live import test_showing as small
 from tests.live.small_tenant import SETTINGS
-
-
-@pytest.fixture
-def config(cluster):
-    return fresh(cluster)
-
-
-@pytest.fixture
-def ledger(tmp_path):
-    held = FollowedLedger(tmp_path / "followed.sqlite")
-    yield held
-    held.close()
 
 
 def detector(config, name="worker-1"):

@@ -11,7 +11,8 @@ from connectors.sinks.mail import MailSink
 from connectors.sinks.memory import Forgetful
 from connectors.sinks.pagerduty import PagerDutySink
 from connectors.sinks.servicenow import ServiceNowSink
-from connectors.sinks.slack import SlackSink, SlackWebhookSink
+from connectors.sinks.slack import SlackSink
+from connectors.sinks.slack_webhook import SlackWebhookSink
 from connectors.sinks.teams import TeamsSink
 from connectors.sinks.webhook import WebhookSink
 from pipeline.model.clock import ManualClock
