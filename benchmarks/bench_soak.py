@@ -26,6 +26,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from unittest.mock import patch
 
 import numpy as np
 import pyarrow as pa
@@ -38,7 +39,7 @@ from pipeline.model.clock import ManualClock
 from pipeline.runtime.config import Config
 from pipeline.runtime.health import Health
 from pipeline.runtime.judging import Settings
-from pipeline.runtime.live import embedded
+from pipeline.runtime.live import embedded, journal
 from pipeline.runtime.live.embedded import Embedded
 from pipeline.runtime.memory import keep_freed
 from pipeline.runtime.metrics import Metrics
@@ -214,11 +215,14 @@ def soak(args: argparse.Namespace, folder: Path) -> list[Week]:
         log=log,
         keep_days=args.keep_days,
     )
-    embedded._TIDY_SECONDS = 0.0  # noqa: SLF001 # a week has a minute here
-    embedded.SNAPSHOT_ROWS = SNAPSHOT_ROWS
     print("week   events   ms/hour", *(f"{name:>9}" for name in HEAD), "  told  open", flush=True)
-    while loop.step() or not watch.wait():
-        pass
+    # A week has a minute here. A name that is not there any more is an error.
+    with (
+        patch.multiple(embedded, _TIDY_SECONDS=0.0),
+        patch.multiple(journal, SNAPSHOT_ROWS=SNAPSHOT_ROWS),
+    ):
+        while loop.step() or not watch.wait():
+            pass
     ledger.close()
     return watch.weeks
 

@@ -20,11 +20,12 @@ STARTED = []
 # So little is one poll otherwise: there would be nowhere to be killed between.
 IN_SMALL_STEPS = """
 from datetime import timedelta
+from unittest.mock import patch
 from pipeline.runtime.arrivals import Arrivals
 from pipeline.runtime.live import engine, journal
 Arrivals.__init__.__kwdefaults__["batch_rows"] = 200
-journal.SNAPSHOT_ROWS = 2000
-engine.CATCHING_UP = timedelta(hours=12)
+patch.multiple(journal, SNAPSHOT_ROWS=2000).start()
+patch.multiple(engine, CATCHING_UP=timedelta(hours=12)).start()
 """
 # A full disk is looked at every ten seconds otherwise.
 IMPATIENT = """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from datetime import timedelta
 from pathlib import Path
+from unittest.mock import patch
 
 from pipeline.cli.logs import start_logging
 from pipeline.ledger.store import Ledger
@@ -30,7 +31,7 @@ AGAIN = timedelta(seconds=30)  # a source that failed is asked again so soon
 def main():
     folder, until = Path(sys.argv[1]), float(sys.argv[2])
     # Everything stays in the journal, to be looked at; judging is tested elsewhere.
-    journal.SNAPSHOT_ROWS, journal.SNAPSHOT_SECONDS = sys.maxsize, float("inf")
+    patch.multiple(journal, SNAPSHOT_ROWS=sys.maxsize, SNAPSHOT_SECONDS=float("inf")).start()
     Engine.due = lambda *_, **__: []
     start_logging()
     clock = SharedClock(folder / "clock")

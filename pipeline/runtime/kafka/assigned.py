@@ -11,8 +11,8 @@ from kafka import TopicPartition
 from kafka.errors import KafkaError
 
 from pipeline.runtime.kafka.client import Topics, unreachable
+from pipeline.runtime.kafka.moves import Moves
 from pipeline.runtime.kafka.partition import Partition
-from pipeline.runtime.kafka.revoked import Revoked
 from pipeline.runtime.kafka.stored import read_back
 from pipeline.runtime.memory import give_back
 
@@ -54,9 +54,9 @@ class Assigned:
         self._config, self._settings = config, settings
         self._consumer, self._metrics, self._log = consumer, metrics, log
         self._topic = Topics(config.prefix).events
-        self._revoked = Revoked()
+        self._moves = Moves()
         self._looked_at = 0.0
-        consumer.subscribe([self._topic], listener=self._revoked)
+        consumer.subscribe([self._topic], listener=self._moves)
 
     def follow(self, found: dict[Any, list[Any]]) -> None:
         """Let go of what was taken away, and bring new partitions back.
@@ -69,7 +69,8 @@ class Assigned:
             KafkaError, RetriableError: the broker does not answer.
         """
         held = set(self._consumer.assignment())
-        gone = self._revoked.take() | set(map(self._place, self.partitions)) - held
+        gone = set(map(self._place, self.partitions)) - held
+        gone.update(p for came, places in self._moves.take() if not came for p in places)
         for place in gone:
             self.partitions.pop(place.partition, None)
             with suppress(KeyError):  # it was never told

@@ -16,6 +16,7 @@ from pipeline.model.errors import ConfigError
 from pipeline.runtime.kafka.client import Topics, producer, unreachable
 from pipeline.runtime.kafka.letters import record_of
 from pipeline.runtime.kafka.stored import read_cursors
+from pipeline.runtime.kafka.transaction import transaction
 from pipeline.runtime.live.reading import Reading
 from pipeline.runtime.tracing import span
 
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
     from pipeline.runtime.live.feeds import Feeds
     from pipeline.runtime.live.reading import Harvest
     from pipeline.runtime.metrics import Metrics
-
-# A message waits so long for the brokers that keep its copies.
-_SEND_SECONDS = 30
 
 
 class Collector:
@@ -118,18 +116,13 @@ class Collector:
         try:
             with span("send") as work:
                 work["messages"] = len(harvest.messages)
-                self._transact(self._records(harvest, tenants, moved))
+                with transaction(self._producer) as send:
+                    for record in self._records(harvest, tenants, moved):
+                        send(**record)
         except KafkaError as error:
             self.close()
             raise unreachable(self._config, error) from error
         self._cursors, self._tenants = self._cursors | dict(moved), tenants
-
-    def _transact(self, records: list[dict[str, Any]]) -> None:
-        self._producer.begin_transaction()
-        futures = [self._producer.send(**r) for r in records]
-        for future in futures:
-            future.get(timeout=_SEND_SECONDS)
-        self._producer.commit_transaction()
 
     def _records(
         self, harvest: Harvest, tenants: set[str], moved: Mapping[str, dict[str, Any]]

@@ -16,12 +16,11 @@ when a worker is killed is handed over again; (id, revision) tells.
 from __future__ import annotations
 
 import time
-from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from kafka import ConsumerRebalanceListener, OffsetAndMetadata
+from kafka import OffsetAndMetadata
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 from kafka.errors import (
     CommitFailedError,
@@ -34,12 +33,12 @@ from pipeline.runtime.handing import Handing
 from pipeline.runtime.kafka.behind import ANSWER_MS, Behind, begin_at_end
 from pipeline.runtime.kafka.client import Topics, consumer, letting_go, producer
 from pipeline.runtime.kafka.letters import record_of, unreadable
+from pipeline.runtime.kafka.moves import Moves
 from pipeline.runtime.kafka.told import Told, kinds, meant_for, told
+from pipeline.runtime.kafka.transaction import transaction
 from pipeline.runtime.live.messages import UnreadableMessageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
     from kafka import TopicPartition
     from structlog.typing import FilteringBoundLogger
 
@@ -63,27 +62,6 @@ class _Line:
     turn: int = 0
     settled: int | None = None
     letters: list[DeadLetter] = field(default_factory=list)
-
-
-class _Moves(ConsumerRebalanceListener):  # type: ignore[misc] # the client has no types
-    """Which partitions came and went; the client tells it from a thread of its own."""
-
-    def __init__(self) -> None:
-        self._told: deque[tuple[bool, list[Any]]] = deque()
-
-    def on_partitions_revoked(self, revoked: Iterable[Any]) -> None:
-        self._told.append((False, list(revoked)))
-
-    def on_partitions_lost(self, lost: Iterable[Any]) -> None:
-        self._told.append((False, list(lost)))
-
-    def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
-        self._told.append((True, list(assigned)))
-
-    def take(self) -> Iterator[tuple[bool, list[Any]]]:
-        """What was told since, in order: whether they came, and which."""
-        while self._told:
-            yield self._told.popleft()
 
 
 class Deliverer:
@@ -125,7 +103,7 @@ class Deliverer:
         self._handing = Handing(sink_name, sink, patient=patient)
         self._history = history
         self._lines: dict[TopicPartition, _Line] = {}
-        self._moves = _Moves()
+        self._moves = Moves()
         self._consumer: Any = None
         self._producer: Any = None
         self._behind = Behind(sink_name, self._kinds, metrics, log)
@@ -187,7 +165,7 @@ class Deliverer:
             session_timeout_ms=self._session_ms,
             heartbeat_interval_ms=self._session_ms // 10,
         )
-        self._moves = _Moves()
+        self._moves = Moves()
         self._consumer.subscribe(list(self._kinds), listener=self._moves)
 
     def _move(self) -> None:
@@ -299,19 +277,7 @@ class Deliverer:
         """Dead letters and offsets in one transaction: each letter once."""
         if self._producer is None:
             self._producer = producer(self._config, f"{self._group}-{self._name}")
-        self._producer.begin_transaction()
-        try:
-            sent = [
-                self._producer.send(
-                    self._topics.dead, **{**record_of(letter), "partition": partition}
-                )
-                for partition, letter in letters
-            ]
+        with transaction(self._producer) as send:
+            for partition, letter in letters:
+                send(self._topics.dead, **record_of(letter), partition=partition)
             self._producer.send_offsets_to_transaction(offsets, self._consumer.group_metadata())
-            for future in sent:
-                future.get(timeout=ANSWER_MS / 1000)
-            self._producer.commit_transaction()
-        except BaseException:
-            with suppress(KafkaError):  # else the broker ends it, or has shut us out
-                self._producer.abort_transaction()
-            raise

@@ -19,6 +19,7 @@ from pipeline.model.notice import Ack, Silence
 from pipeline.notify.matchers import parse_all
 from pipeline.runtime.kafka.client import Topics, producer, unreachable
 from pipeline.runtime.kafka.stored import committed_records
+from pipeline.runtime.kafka.transaction import transaction
 from pipeline.runtime.live.messages import UnreadableMessageError
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from pipeline.runtime.config import Kafka
 
 _KINDS: Final[dict[str, type[Ack | Silence]]] = {"ack": Ack, "silence": Silence}
-_SEND_SECONDS: Final = 30
 
 
 class Answers:
@@ -83,12 +83,8 @@ def send_answer(config: Kafka, answer: Ack | Silence) -> None:
     own = content_id("desk", to_line(answer))
     writer = producer(config, f"{config.prefix}-desk-{own}")
     try:
-        writer.begin_transaction()
-        sent = writer.send(
-            Topics(config.prefix).desk, key=key.encode(), value=to_line(answer).encode()
-        )
-        sent.get(timeout=_SEND_SECONDS)
-        writer.commit_transaction()
+        with transaction(writer) as send:
+            send(Topics(config.prefix).desk, key=key.encode(), value=to_line(answer).encode())
     except KafkaError as error:
         raise unreachable(config, error) from error
     finally:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pipeline.model.clock import to_us
 from pipeline.runtime.kafka.stored import Kept
-from pipeline.runtime.live.engine import Engine
+from pipeline.runtime.live.engine import SNAPSHOT_SECONDS, Engine
 from pipeline.runtime.live.messages import Message
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from pipeline.runtime.judging import Settings
     from pipeline.runtime.live.tenant import Tenant
 
-SNAPSHOT_SECONDS: Final = 900.0
 _SHARED_SECONDS: Final = 86_400.0
 # A message younger than this is taken in its time; records read longer ago are a replay of logs.
 _LIVE_MS: Final = 10_000

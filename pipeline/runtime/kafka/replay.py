@@ -35,6 +35,7 @@ from pipeline.runtime.kafka.letters import (
 )
 from pipeline.runtime.kafka.states import closed_to
 from pipeline.runtime.kafka.told import SINK
+from pipeline.runtime.kafka.transaction import transaction
 from pipeline.runtime.live.messages import Message, UnreadableMessageError
 
 if TYPE_CHECKING:
@@ -48,7 +49,6 @@ if TYPE_CHECKING:
 
 # Says in a message which letter it was before.
 REPLAY_OF: Final = "replay_of"
-_SEND_SECONDS: Final = 30
 # Together well within the time that a transaction may take.
 _BATCH_BYTES: Final = 16 * 2**20
 _BATCH_LETTERS: Final = 200
@@ -166,16 +166,12 @@ class _Writer:
         if not batch:
             return []
         try:
-            self._producer.begin_transaction()
-            futures = []
-            for ready in batch:
-                futures += [self._producer.send(**record) for record in ready.records]
-                mark = replay_mark(ready.letter, self._clock.now())
-                partition = ready.letter.partition
-                futures.append(self._producer.send(self._dead, **mark, partition=partition))
-            for future in futures:
-                future.get(timeout=_SEND_SECONDS)
-            self._producer.commit_transaction()
+            with transaction(self._producer) as send:
+                for ready in batch:
+                    for record in ready.records:
+                        send(**record)
+                    mark = replay_mark(ready.letter, self._clock.now())
+                    send(self._dead, **mark, partition=ready.letter.partition)
         except (ProducerFencedError, InvalidProducerEpochError) as error:
             raise RetriableError(
                 "another 'outrider dead replay' has taken over; look at what it did with "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from kafka import OffsetAndMetadata, TopicPartition
 from kafka.errors import KafkaError
@@ -13,18 +13,16 @@ from pipeline.model.documents import to_line
 from pipeline.runtime.kafka.client import Topics, producer
 from pipeline.runtime.kafka.letters import record_of
 from pipeline.runtime.kafka.stored import MARK, ground_value, key
+from pipeline.runtime.kafka.transaction import transaction
 from pipeline.runtime.kafka.view import pack
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from pipeline.model.dead_letter import DeadLetter
     from pipeline.runtime.config import Kafka
     from pipeline.runtime.kafka.partition import Partition
     from pipeline.runtime.live.parts import Issue
-
-# A message waits so long for the brokers that keep its copies.
-_SEND_SECONDS: Final = 30
 
 
 class Writing:
@@ -38,26 +36,13 @@ class Writing:
     def __init__(self, config: Kafka, name: str) -> None:
         self._topics = Topics(config.prefix)
         self._producer: Any = producer(config, f"{config.prefix}-detect-{name}")
-        self._sent: list[Any] = []
+        self._send: Callable[..., None]
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All that is sent in the block shows at once, or nothing of it.
-
-        Raises:
-            KafkaError: nothing of it shows.
-        """
-        self._sent = []
-        self._producer.begin_transaction()
-        try:
+        """All that is sent in the block shows at once, or nothing of it: see :func:`transaction`."""
+        with transaction(self._producer) as self._send:
             yield
-            for future in self._sent:
-                future.get(timeout=_SEND_SECONDS)
-            self._producer.commit_transaction()
-        except BaseException:
-            with suppress(KafkaError):  # else the broker ends it, or has shut us out
-                self._producer.abort_transaction()
-            raise
 
     def tell(self, part: Partition, name: str, issue: Issue) -> None:
         """Documents of a tenant, and that they are told."""
@@ -78,8 +63,7 @@ class Writing:
     def bury(self, part: Partition, letters: Iterable[DeadLetter]) -> None:
         """Dead letters, beside the messages they are about."""
         for letter in letters:
-            record = record_of(letter) | {"partition": part.number}
-            self._sent.append(self._producer.send(self._topics.dead, **record))
+            self._send(self._topics.dead, **record_of(letter), partition=part.number)
 
     def store(self, part: Partition, name: str) -> None:
         """A tenant's state as of now."""
@@ -106,7 +90,7 @@ class Writing:
             self._producer.send_offsets_to_transaction(offsets, group)
 
     def _put(self, topic: str, partition: int, name: bytes, value: bytes | None) -> None:
-        self._sent.append(self._producer.send(topic, key=name, value=value, partition=partition))
+        self._send(topic, key=name, value=value, partition=partition)
 
     def close(self) -> None:
         """Let go of the broker."""

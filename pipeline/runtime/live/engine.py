@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 # what happened weeks ago: a backlog is judged once a week of it, first a week after its begin;
 # whoever has caught up, each minute.
 CATCHING_UP: Final = timedelta(days=7)
+# A tenant's state is stored so long after its oldest message that no stored state holds.
+SNAPSHOT_SECONDS: Final = 900.0
 
 
 class Snapshot(NamedTuple):

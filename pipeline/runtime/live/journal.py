@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from pipeline.model.clock import from_us, to_us
-from pipeline.runtime.live.engine import Engine, apply
+from pipeline.runtime.live.engine import SNAPSHOT_SECONDS, Engine, apply
 from pipeline.runtime.live.messages import Kind, Message
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 # Messages kept beside the state: a restart takes them in again, at a million records a second.
 SNAPSHOT_ROWS: Final = 200_000
-SNAPSHOT_SECONDS: Final = 900.0
 # Of a record in a message of thousands (``benchmarks/kafka_load.py``).
 _RECORD_BYTES: Final = 32
 
