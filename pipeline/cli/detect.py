@@ -65,6 +65,7 @@ def detect(
         turn(
             worker.step,
             begin=lambda: verify(settings.kafka),
+            remark=lambda: worker.problem,
             done=lambda: False,
             idle_seconds=0.0,
             stopped=stopped,

@@ -23,7 +23,9 @@ class Metrics:
         self.misdated = gauge(
             "misdated_events", "Records of the tenants held that are too old or too new.", "why"
         )
-        self.unseen = counter("unseen_messages", "Removed from the topic before a worker came.")
+        self.unseen = counter(
+            "unseen_messages", "Removed from the topic before a worker came, at most."
+        )
         self.documents = counter("documents", "Revisions issued.", "kind")
         self.commits = counter("commits", "Steps made durable.")
         self.failures = counter("failures", "Steps undone and tried again.", "error")
@@ -32,7 +34,9 @@ class Metrics:
         self.sink_waiting = gauge("sink_waiting", "1 while a destination wants nothing.", "sink")
         self.expired = counter("expired_documents", "Removed before a destination took it.", "sink")
         self.lag = gauge("lag_messages", "Messages behind the end of the topic.", "partition")
-        self.delay = gauge("watermark_delay_seconds", "Age of the newest record taken in.")
+        self.delay = gauge(
+            "watermark_delay_seconds", "How far the time of the worst tenant is behind."
+        )
         self.completeness = gauge(
             "completeness", "Least share of a tenant's records of the last hour here.", "source"
         )

@@ -96,10 +96,14 @@ class Assigned:
             if offset is not None and offset.offset >= 0:
                 part.committed = offset.offset
                 part.position = json.loads(offset.metadata)["from"] if offset.metadata else 0
-                self._miss(place, begins[place] - part.position)
-                self._consumer.seek(place, max(part.position, begins[place]))
+                known = part.position
             else:
-                self._consumer.seek_to_beginning(place)
+                # New; or nobody worked for a week, after which a broker forgets offsets.
+                known = max((k.offset for k in kept[number].values()), default=begins[place])
+            if begins[place] > part.position:
+                self._miss(place, begins[place] - known)
+                part.skip(begins[place])
+            self._consumer.seek(place, part.position)
             self.partitions[number] = part
         self._log.info(
             "assigned",
@@ -109,15 +113,16 @@ class Assigned:
             seconds=round(time.monotonic() - began, 3),
         )
 
-    def _miss(self, place: TopicPartition, count: int) -> None:
+    def _miss(self, place: TopicPartition, offsets: int) -> None:
         """Say what the broker has removed while no worker came."""
+        count = offsets - 1  # the last one is the mark of a transaction; others may be, too
         if count > 0:
             self._metrics.unseen.inc(count)
             self._log.error(
                 "assigned",
                 outcome="too late",
-                error=f"{place.topic} partition {place.partition}: the broker has removed {count} "
-                "messages that no worker has taken; keep them for longer (kafka.retention_days, "
+                error=f"{place.topic} partition {place.partition}: the broker has removed up to "
+                f"{count} messages that no worker has taken; keep them for longer (kafka.retention_days, "
                 "and retention.ms of the topic), and backfill that time",
             )
 

@@ -45,12 +45,18 @@ if TYPE_CHECKING:
     from pipeline.model.clock import Clock
     from pipeline.runtime.config import Kafka
     from pipeline.runtime.judging import Settings
-    from pipeline.runtime.kafka.partition import Partition
+    from pipeline.runtime.kafka.partition import Partition, Ripe
     from pipeline.runtime.live.parts import Issue
     from pipeline.runtime.metrics import Metrics
 
 # How often offsets are committed where nothing is to be told.
 _COMMIT_SECONDS: Final = 1.0
+# A state takes 10 to 50 ms, and a thousand may be due at once: the broker ends a transaction that
+# is open for 15 seconds, and whoever waits for a flag waits for the states in its transaction.
+_STORE_SECONDS: Final = 1.0
+_OBSERVE_SECONDS: Final = 5.0
+# A collector tells each tenant the time once a minute, news or none.
+_SILENT_SECONDS: Final = 600.0
 _PORTION: Final = 500
 # A thousand tenants judged at once take a minute; a step of this length hangs.
 _STEP_MS: Final = 900_000
@@ -98,12 +104,24 @@ class Detector:
         self._consumer: Any = None
         self._assigned: Assigned | None = None
         self._writing: Writing | None = None
-        self._committed_at = 0.0
+        self._committed_at = self._observed_at = 0.0
+        self._heard_at = time.monotonic()
 
     @property
     def partitions(self) -> list[int]:
         """Partitions held now."""
         return sorted(self._partitions)
+
+    @property
+    def problem(self) -> str | None:
+        """What keeps the tenants held from being told anything, None if nothing is known to."""
+        silent = time.monotonic() - self._heard_at
+        if silent < _SILENT_SECONDS or not any(p.engine.tenants for p in self._partitions.values()):
+            return None
+        return (
+            f"{self._topics.events}: nothing has come for {silent / 60:.0f} minutes; look whether "
+            "a collector runs"
+        )
 
     @property
     def _partitions(self) -> dict[int, Partition]:
@@ -119,11 +137,15 @@ class Detector:
         with letting_go(self._config, self.close, self._name):
             assigned, writing = self._opened()
             found = self._consumer.poll(timeout_ms=timeout_ms)
+            if found:
+                self._heard_at = time.monotonic()
             assigned.follow(found)
             steps = self._take(found)
             self._judge(assigned, steps, idle=not found)
             self._commit(writing, steps)
             assigned.tell_lag()
+        if time.monotonic() - self._observed_at >= _OBSERVE_SECONDS:
+            self._observe()
         if not found:
             assigned.look()
         return bool(found)
@@ -137,7 +159,8 @@ class Detector:
         if self._writing is None:
             return
         try:
-            self._commit(self._writing, {}, everything=True)
+            while self._commit(self._writing, {}, everything=True):
+                self._beat()
         except KafkaError as error:
             raise unreachable(self._config, error) from error
         finally:
@@ -229,14 +252,16 @@ class Detector:
 
     def _commit(
         self, writing: Writing, steps: dict[int, _Step], *, everything: bool = False
-    ) -> None:
+    ) -> bool:
+        """Make a step durable; whether states are left to be stored with the next one."""
         told = any(s.issues or s.dead for s in steps.values())
         held = [p for p in self._partitions.values() if not p.replaying]
-        moved = [p for p in held if p.position > p.committed or (everything and p.unstored())]
-        ripe = {p.number: p.unstored() if everything else p.ripe() for p in moved}
+        ripe = sorted(r for p in held for r in p.ripe(everything=everything))
+        due = {r.partition for r in ripe}
+        moved = [p for p in held if p.moved or p.number in due]
         waited = time.monotonic() - self._committed_at >= _COMMIT_SECONDS
-        if not told and (not moved or not (any(ripe.values()) or waited or everything)):
-            return
+        if not told and not ripe and (not moved or not (waited or everything)):
+            return False
         began = time.monotonic()
         with span("commit") as work, writing.transaction():
             for number, step in steps.items():
@@ -246,21 +271,33 @@ class Detector:
                 writing.bury(part, step.dead)
             for part in held:
                 writing.show(part)
-            for part in moved:
-                for name in ripe[part.number]:
-                    writing.store(part, name)
+            stored = self._store(writing, ripe)
             writing.consume(moved, self._consumer.group_metadata())
             work["records"] = sum(s.rows for s in steps.values())
             work["issues"] = sum(len(s.issues) for s in steps.values())
         for part in moved:
-            part.committed = part.position
+            part.settled()
         self._committed_at = time.monotonic()
-        self._count(steps, sum(map(len, ripe.values())), self._committed_at - began)
+        self._count(steps, stored, self._committed_at - began)
+        return stored < len(ripe)
+
+    def _store(self, writing: Writing, ripe: list[Ripe]) -> int:
+        """Store the states that have waited longest; how many of them."""
+        until = time.monotonic() + _STORE_SECONDS
+        for done, each in enumerate(ripe):
+            if done and time.monotonic() >= until:
+                return done
+            writing.store(self._partitions[each.partition], each.tenant)
+        return len(ripe)
+
+    def _observe(self) -> None:
+        held = [t for p in self._partitions.values() for t in p.engine.tenants.values()]
+        observe(self._metrics, held, self._clock.now())
+        self._observed_at = time.monotonic()
 
     def _count(self, steps: dict[int, _Step], stored: int, seconds: float) -> None:
         metrics = self._metrics
-        held = [t for p in self._partitions.values() for t in p.engine.tenants.values()]
-        observe(metrics, held, self._clock.now())
+        self._observe()
         rows = sum(s.rows for s in steps.values())
         letters = [m for s in steps.values() for m in s.dead]
         issues = [i for s in steps.values() for _, i in s.issues]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from pipeline.model.clock import to_us
 from pipeline.runtime.kafka.stored import Kept
@@ -32,6 +32,20 @@ class _Ahead:
     at: float = field(default_factory=time.monotonic)
 
 
+class Ripe(NamedTuple):
+    """A tenant whose state is to be stored.
+
+    Attributes:
+        at: since when it has taken in what no stored state holds, seconds that never go back.
+        partition: its number.
+        tenant: its name.
+    """
+
+    at: float
+    partition: int
+    tenant: str
+
+
 class Partition:
     """One partition of the events, as a worker holds it.
 
@@ -54,6 +68,7 @@ class Partition:
         self.number = number
         self.position = self.committed = 0
         self.live = False
+        self._skipped = False
         self._shared: set[str] = set()
         self._shared_at = time.monotonic()
         self.engine = Engine(settings, self._load)
@@ -70,6 +85,19 @@ class Partition:
     def replaying(self) -> bool:
         """Whether what comes now was told before; nothing is to be told again."""
         return self.position < self.committed
+
+    @property
+    def moved(self) -> bool:
+        """Whether the group does not know yet how far it is."""
+        return self.position > self.committed or self._skipped
+
+    def settled(self) -> None:
+        """Take notice that the group knows how far it is."""
+        self.committed, self._skipped = self.position, False
+
+    def skip(self, offset: int) -> None:
+        """Go on at a later offset: what was before is gone."""
+        self.position, self._skipped = max(self.position, offset), True
 
     @property
     def replay_from(self) -> int:
@@ -102,18 +130,18 @@ class Partition:
             self._shared_at = time.monotonic()
         return self._shared
 
-    def ripe(self) -> list[str]:
-        """Tenants whose state is to be stored."""
+    def ripe(self, *, everything: bool) -> list[Ripe]:
+        """Tenants whose state is to be stored.
+
+        Args:
+            everything: all that have taken in more than their stored state holds.
+        """
         now = time.monotonic()
         return [
-            name
+            Ripe(a.at, self.number, name)
             for name, a in self._ahead.items()
-            if a.rows >= self._snapshot_rows or now - a.at >= SNAPSHOT_SECONDS
+            if everything or a.rows >= self._snapshot_rows or now - a.at >= SNAPSHOT_SECONDS
         ]
-
-    def unstored(self) -> list[str]:
-        """Tenants that have taken in more than their stored state holds."""
-        return list(self._ahead)
 
     def stored(self, name: str) -> None:
         """Take notice that a tenant's state as of now is on its way to the topic."""

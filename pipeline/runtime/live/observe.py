@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
+
+from pipeline.model.vocabulary import Source
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
     from datetime import datetime
 
     from pipeline.model.dead_letter import DeadLetter
-    from pipeline.model.vocabulary import Source
     from pipeline.runtime.live.parts import Issue
     from pipeline.runtime.live.tenant import Tenant
     from pipeline.runtime.metrics import Metrics
@@ -43,7 +45,7 @@ def observe(metrics: Metrics, tenants: Collection[Tenant], now: datetime) -> Non
     Args:
         metrics: of the process.
         tenants: all that it holds.
-        now: to tell how old the newest record of the worst tenant is.
+        now: to tell how far the clock of the worst tenant is behind.
     """
     metrics.tenants.set(len(tenants))
     clocks = [t.clock for t in tenants if t.clock is not None]
@@ -52,8 +54,12 @@ def observe(metrics: Metrics, tenants: Collection[Tenant], now: datetime) -> Non
     for tenant in tenants:
         for source, share in tenant.completeness.items():
             least[source] = min(share, least.get(source, 1.0))
-    for source, share in least.items():
-        metrics.completeness.labels(source.value).set(share)
+    for source in Source:
+        if source in least:
+            metrics.completeness.labels(source.value).set(least[source])
+        else:
+            with suppress(KeyError):  # it was never told
+                metrics.completeness.remove(source.value)
     metrics.misdated.labels("too_old").set(sum(t.ground.too_old for t in tenants))
     metrics.misdated.labels("too_new").set(sum(t.ground.too_new for t in tenants))
     flags = (f for t in tenants for f in t.issued.flags.last.values())
