@@ -38,12 +38,12 @@ PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload([__name__])
 
 
-def fresh(cluster, **more):
+def fresh(cluster, partitions=PARTITIONS, **more):
     """Topics of one test."""
     held = Kafka(
         servers=cluster.servers,
         prefix=f"test-d{os.getpid()}-{next(_names)}",
-        partitions=PARTITIONS,
+        partitions=partitions,
         replication=1,
         **more,
     )

@@ -17,10 +17,13 @@ from pipeline.runtime.kafka.stored import read_back
 from pipeline.runtime.memory import give_back
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from structlog.typing import FilteringBoundLogger
 
     from pipeline.runtime.config import Kafka
     from pipeline.runtime.judging import Settings
+    from pipeline.runtime.kafka.stored import Kept
     from pipeline.runtime.metrics import Metrics
 
 _LOOK_SECONDS: Final = 5.0
@@ -34,6 +37,7 @@ class Assigned:
         config: of the broker.
         settings: of the stages.
         consumer: of the worker; subscribes to the events.
+        beat: called while partitions are brought back, which takes a minute at times.
         metrics: where lag is told.
         log: one line for what has come, and for what the broker has removed before.
 
@@ -47,12 +51,14 @@ class Assigned:
         settings: Settings,
         consumer: Any,
         *,
+        beat: Callable[[], None],
         metrics: Metrics,
         log: FilteringBoundLogger,
     ) -> None:
         self.partitions: dict[int, Partition] = {}
         self._config, self._settings = config, settings
-        self._consumer, self._metrics, self._log = consumer, metrics, log
+        self._consumer, self._beat = consumer, beat
+        self._metrics, self._log = metrics, log
         self._topic = Topics(config.prefix).events
         self._moves = Moves()
         self._looked_at = 0.0
@@ -88,12 +94,14 @@ class Assigned:
         # Offsets first: the broker answers once no commit is under way, and whatever that
         # commit wrote is in the state topic by then.
         stood = {p: self._consumer.committed(p, metadata=True) for p in places}
-        kept = read_back(self._config, [p.partition for p in places])
+        kept = read_back(self._config, [p.partition for p in places], self._beat)
         begins = self._consumer.beginning_offsets(places)
+        ends = self._consumer.end_offsets(places)
         for place, offset in stood.items():
             number = place.partition
+            self._forget_older(place, kept[number].values(), ends[place])
             part = Partition(number, self._settings, kept[number], self._config.snapshot_rows)
-            if offset is not None and offset.offset >= 0:
+            if offset is not None and 0 <= offset.offset <= ends[place]:
                 part.committed = offset.offset
                 part.position = json.loads(offset.metadata)["from"] if offset.metadata else 0
                 known = part.position
@@ -112,6 +120,23 @@ class Assigned:
             mib=round(sum(k.size for t in kept.values() for k in t.values()) / 2**20, 1),
             seconds=round(time.monotonic() - began, 3),
         )
+
+    def _forget_older(self, place: TopicPartition, kept: Iterable[Kept], end: int) -> None:
+        """Take offsets behind the end of the topic for what they are: those of an earlier one.
+
+        What came meanwhile is not in these states, whatever their offsets say.
+        """
+        older = [k for k in kept if k.offset > end]
+        for each in older:
+            each.offset = 0
+        if older:
+            self._log.error(
+                "assigned",
+                outcome="another topic",
+                error=f"{place.topic} partition {place.partition} ends at {end}, and the states of "
+                f"{len(older)} tenants are further: the topic was made anew, or has lost its end. "
+                "They go on with what it holds; backfill what no worker has taken",
+            )
 
     def _miss(self, place: TopicPartition, offsets: int) -> None:
         """Say what the broker has removed while no worker came."""

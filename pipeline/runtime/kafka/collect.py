@@ -100,8 +100,11 @@ class Collector:
     def _open(self) -> None:
         # First the producer: it shuts out whoever still writes under this name.
         self._producer = producer(self._config, f"{self._config.prefix}-collect-{self._name}")
-        self._cursors, self._tenants = {}, set()
-        kept = read_cursors(self._config)
+        try:
+            kept = read_cursors(self._config)
+        except BaseException:
+            self.close()  # the next call begins anew: without its cursors it would read all again
+            raise
         self._tenants = set(json.loads(kept.get(self._name, b"[]")))
         mine = f"{self._name}/"
         self._cursors = {

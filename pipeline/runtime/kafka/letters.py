@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pipeline.model.clock import from_us, parse_rfc3339, rfc3339, to_us
 from pipeline.model.dead_letter import (
+    MESSAGES,
     RECORD,
     UNREADABLE_MESSAGE,
     DeadLetter,
@@ -40,11 +41,17 @@ REPLAYED: Final = "replayed"
 _WAS: Final = "was."
 _FIRST: Final = "first_offset"
 _LAST: Final = "last_offset"
+# A topic takes 8 MiB as they come packed; a message may be many times as large once unpacked.
+_LARGEST: Final = 4 * 2**20
 
 
 def unreadable(record: Any, error: Exception, at: datetime) -> DeadLetter:
-    """The letter about a record of the events that no reading can help."""
+    """The letter about a record that no reading can help; a large one stays where it is."""
     headers = tuple((str(name), bytes(value or b"")) for name, value in record.headers)
+    body = record.value or b""
+    kind = dict(headers).get("kind", b"unknown").decode(errors="replace")
+    if len(body) + sum(len(name) + len(value) for name, value in headers) > _LARGEST:
+        kind, headers = MESSAGES, stretch(record.offset, record.offset)
     return DeadLetter(
         0,
         to_us(at),
@@ -52,8 +59,8 @@ def unreadable(record: Any, error: Exception, at: datetime) -> DeadLetter:
         UNREADABLE_MESSAGE,
         str(error),
         f"{record.topic} partition {record.partition} offset {record.offset}",
-        dict(headers).get("kind", b"unknown").decode(errors="replace"),
-        record.value or b"",
+        kind,
+        None if kind == MESSAGES else body,
         headers=headers,
     )
 
@@ -169,9 +176,17 @@ def messages_meant(config: Kafka, letter: DeadLetter) -> list[Any]:
         first, last = int(headers[_FIRST]), int(headers[_LAST])
     except (KeyError, ValueError) as error:
         raise StateError(f"dead letter {letter.letter_id} names no offsets of messages") from error
-    topic, tenant = Topics(config.prefix).events, (letter.tenant or "").encode()
+    topic, tenant = topic_of(letter, Topics(config.prefix)), (letter.tenant or "").encode()
     found = between(config, topic, letter.partition or 0, first, last)
-    return [record for record in found if record.key == tenant]
+    return [record for record in found if (record.key or b"") == tenant]
+
+
+def topic_of(letter: DeadLetter, topics: Topics) -> str:
+    """The topic of a message; flags and incidents that could not be read have theirs."""
+    for topic in (topics.flags, topics.incidents):
+        if letter.place.startswith(f"{topic} partition"):
+            return topic
+    return topics.events
 
 
 def between(config: Kafka, topic: str, partition: int, first: int, last: int) -> Iterator[Any]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from pipeline.model.clock import to_us
+from pipeline.model.clock import from_us, to_us
 from pipeline.runtime.kafka.stored import Kept
 from pipeline.runtime.live.engine import SNAPSHOT_SECONDS, Engine
 from pipeline.runtime.live.messages import Message
+from pipeline.runtime.live.tenant import AHEAD
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -53,13 +54,14 @@ class Partition:
         number: of the partition.
         settings: of the stages.
         kept: what the state topic holds of its tenants; each is brought back when its first
-            message comes.
+            message comes, or by :meth:`bring_back`.
         snapshot_rows: records after which a tenant's state is stored anew.
 
     Attributes:
         position: offset of the next message.
         committed: offset up to which everything is told, and the group knows.
         live: whether the newest message tells of the present, and was written just now.
+        ahead: messages whose collector's clock was more than a day ahead of this machine's.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class Partition:
         self.number = number
         self.position = self.committed = 0
         self.live = False
+        self.ahead = 0
         self._skipped = False
         self._shared: set[str] = set()
         self._shared_at = time.monotonic()
@@ -81,10 +84,24 @@ class Partition:
         kept = self._kept.pop(name, Kept())
         return self.engine.restored(name, kept.ground, kept.parts, kept.issued)
 
+    def bring_back(self, until: float) -> None:
+        """Bring back tenants that no message has come for, so that they are judged as well.
+
+        Args:
+            until: when to leave the others for the next call, as :func:`time.monotonic`.
+        """
+        while self._kept and time.monotonic() < until:
+            self.engine.tenant(next(iter(self._kept)))
+
     @property
     def replaying(self) -> bool:
         """Whether what comes now was told before; nothing is to be told again."""
         return self.position < self.committed
+
+    @property
+    def told_to(self) -> int:
+        """Offset up to which everything is told: that of the next message, or of a replay's end."""
+        return max(self.position, self.committed)
 
     @property
     def moved(self) -> bool:
@@ -93,7 +110,7 @@ class Partition:
 
     def settled(self) -> None:
         """Take notice that the group knows how far it is."""
-        self.committed, self._skipped = self.position, False
+        self.committed, self._skipped = self.told_to, False
 
     def skip(self, offset: int) -> None:
         """Go on at a later offset: what was before is gone."""
@@ -114,11 +131,24 @@ class Partition:
         message = Message.of_record(record.key, record.headers, record.value)
         if record.offset < self._offsets.get(message.tenant, 0):
             return 0
+        message = self._timely(message)
         self.live = _is_live(record.timestamp, message.read_at)
         ahead = self._ahead.setdefault(message.tenant, _Ahead(record.offset))
         rows = self.engine.take(message)
         ahead.rows += rows
         return rows
+
+    def _timely(self, message: Message) -> Message:
+        """A message of a collector whose clock is wrong, as of now: else it would close days.
+
+        Whoever collects and whoever works have clocks of their own, and one day's difference
+        is what records are allowed, too.
+        """
+        now = from_us(int(time.time() * 1e6))
+        if message.read_at is None or message.read_at <= now + AHEAD:
+            return message
+        self.ahead += 1
+        return replace(message, read_at=now)
 
     def shared(self) -> set[str]:
         """Names of what tenants share that is in this partition of the view topic, to add to.
@@ -156,11 +186,12 @@ class Partition:
             kept: what the state topic holds now.
 
         Returns:
-            Offset of the first message that this leaves out.
+            Offset of the first message that this leaves out; that of the next one if it is none.
         """
         ahead = self._ahead.get(name)
-        first = self.position - 1 if ahead is None else ahead.first
+        first = self.position if ahead is None else ahead.first
         self.engine.drop(name)
+        self.engine.rest(name)
         self._kept[name] = kept.get(name, Kept())
         self._offsets[name] = self.position
         self.engine.tenant(name)

@@ -31,6 +31,7 @@ from pipeline.runtime.kafka.letters import (
     messages_meant,
     read_letters,
     replay_mark,
+    topic_of,
     whole_letters,
 )
 from pipeline.runtime.kafka.states import closed_to
@@ -134,19 +135,11 @@ def _message(config: Kafka, letter: DeadLetter, key: bytes, headers: Any, value:
     """A message as it was, to the partition that its key has today."""
     kept = [(name, v) for name, v in headers if name != REPLAY_OF]
     return {
-        "topic": _topic_of(letter, Topics(config.prefix)),
+        "topic": topic_of(letter, Topics(config.prefix)),
         "key": key or None,
         "value": value,
         "headers": [*kept, (REPLAY_OF, letter.letter_id.encode())],
     }
-
-
-def _topic_of(letter: DeadLetter, topics: Topics) -> str:
-    """The topic of a message; flags and incidents that could not be read have theirs."""
-    for topic in (topics.flags, topics.incidents):
-        if letter.place.startswith(f"{topic} partition"):
-            return topic
-    return topics.events
 
 
 def _tried(letter: DeadLetter, outcome: Outcome, text: str) -> Tried:

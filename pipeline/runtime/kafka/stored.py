@@ -19,7 +19,7 @@ from pipeline.model.errors import RetriableError
 from pipeline.runtime.kafka.client import TRANSACTION_MS, Topics, consumer, unreachable
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from pipeline.runtime.config import Kafka
 
@@ -27,6 +27,7 @@ MARK: Final = b"\0mark"
 _OFFSET_BYTES: Final = 8
 # A broker that is up sends something within a second.
 _SILENCE_SECONDS: Final = 60.0
+_ANSWER_MS: Final = 200
 
 
 def key(tenant: str, what: str) -> bytes:
@@ -58,17 +59,24 @@ class Kept:
         return sum(len(b) for b in bodies if b is not None)
 
 
-def read_back(config: Kafka, partitions: Collection[int]) -> dict[int, dict[str, Kept]]:
+def read_back(
+    config: Kafka, partitions: Collection[int], beat: Callable[[], None] = lambda: None
+) -> dict[int, dict[str, Kept]]:
     """The tenants of some partitions, by partition.
 
     Waits until no transaction is open there that was begun before: one of a worker that died
     is ended by the broker after ``TRANSACTION_MS``.
 
+    Args:
+        config: of the broker.
+        partitions: by number.
+        beat: called all the time: to wait and to read take a minute at times.
+
     Raises:
         RetriableError: the broker does not answer, or a transaction does not end.
     """
     found: dict[int, dict[str, Kept]] = {n: {} for n in partitions}
-    for record in committed_records(config, Topics(config.prefix).state, partitions):
+    for record in committed_records(config, Topics(config.prefix).state, partitions, beat=beat):
         tenant, _, what = record.key.decode().partition("\0")
         if tenant:
             kept = found[record.partition].setdefault(tenant, Kept())
@@ -105,6 +113,7 @@ def committed_records(
     topic: str,
     partitions: Collection[int] | None,
     since: Mapping[int, int] | None = None,
+    beat: Callable[[], None] = lambda: None,
 ) -> Iterator[Any]:
     """Every record that is committed by now, in order within each partition.
 
@@ -113,6 +122,7 @@ def committed_records(
         topic: to read.
         partitions: of the topic; None = all.
         since: by partition, the offset to begin at; None = the first there is.
+        beat: called after each portion, also of nothing.
 
     Raises:
         RetriableError: the broker does not answer, or a transaction does not end.
@@ -129,10 +139,11 @@ def committed_records(
         else:
             for place in places:
                 reader.seek(place, since[place.partition])
-        ends = _settled_ends(config, reader, places)
+        ends = _settled_ends(config, reader, places, beat)
         until = time.monotonic() + _SILENCE_SECONDS
-        while any(reader.position(p) < ends[p] for p in places):
+        while not reached(reader, ends):
             found = reader.poll(timeout_ms=200)
+            beat()
             if found:
                 until = time.monotonic() + _SILENCE_SECONDS
             elif time.monotonic() > until:
@@ -145,8 +156,17 @@ def committed_records(
         reader.close()
 
 
+def reached(reader: Any, ends: Mapping[TopicPartition, int]) -> bool:
+    """Whether a reader is at the end of each place; where it stands may not be known yet."""
+    for place, end in ends.items():
+        at = reader.position(place, timeout_ms=_ANSWER_MS)
+        if at is None or at < end:
+            return False
+    return True
+
+
 def _settled_ends(
-    config: Kafka, reader: Any, places: list[TopicPartition]
+    config: Kafka, reader: Any, places: list[TopicPartition], beat: Callable[[], None]
 ) -> dict[TopicPartition, int]:
     """Where the topic ends now, once all up to there is committed or aborted."""
     looker = consumer(config, isolation_level="read_uncommitted")
@@ -159,6 +179,7 @@ def _settled_ends(
         stable = reader.end_offsets(places)
         if all(stable[p] >= ends[p] for p in places):
             return ends
+        beat()
         time.sleep(0.2)
     raise RetriableError(
         f"a transaction in {places[0].topic} does not end; it is tried again", retry_after=5.0

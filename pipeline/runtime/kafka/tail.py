@@ -13,6 +13,7 @@ from kafka.errors import KafkaError
 
 from pipeline.model.errors import ConfigError
 from pipeline.runtime.kafka.client import Topics, consumer, unreachable
+from pipeline.runtime.kafka.stored import reached
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,7 +87,7 @@ def _records(reader: Any, topic: str, spot: Spot) -> Iterator[Any]:
         for place in places:
             wanted = begins[place] if spot.start == "earliest" else int(spot.start)
             reader.seek(place, min(max(wanted, begins[place]), ends[place]))
-        yield from _up_to(reader, places, ends, spot)
+        yield from _up_to(reader, ends, spot)
     while spot.follow:
         for records in reader.poll(timeout_ms=_POLL_MS).values():
             yield from (r for r in records if _meant(r, spot))
@@ -105,11 +106,9 @@ def _meant(record: Any, spot: Spot) -> bool:
     return spot.tenant is None or record.key == spot.tenant.encode()
 
 
-def _up_to(
-    reader: Any, places: list[TopicPartition], ends: dict[TopicPartition, int], spot: Spot
-) -> Iterator[Any]:
+def _up_to(reader: Any, ends: dict[TopicPartition, int], spot: Spot) -> Iterator[Any]:
     until = time.monotonic() + _SILENCE_SECONDS
-    while any(reader.position(p) < ends[p] for p in places):
+    while not reached(reader, ends):
         found = reader.poll(timeout_ms=_POLL_MS)
         if found:
             until = time.monotonic() + _SILENCE_SECONDS
@@ -134,7 +133,7 @@ def _newest(
         for place in places:
             reader.seek(place, max(begins[place], ends[place] - back))
         kept: dict[int, deque[Any]] = {p.partition: deque(maxlen=wanted) for p in places}
-        for record in _up_to(reader, places, ends, spot):
+        for record in _up_to(reader, ends, spot):
             kept[record.partition].append(record)
         found = sorted(
             (r for records in kept.values() for r in records),

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pipeline.runtime.config import Kafka
 
 # The broker ends a transaction after 15 seconds by itself, and a restart of it takes as long.
-_ANSWER_SECONDS: Final = 60.0
+_ANSWER_SECONDS: Final = 30.0
 _LOOK_MS: Final = 200
 # Why this process was kept out last, by configuration: clients come and go, and what fails with
 # a time-out because of it is told of after its client is gone.

@@ -54,11 +54,14 @@ class Writing:
                 self._put(topic, part.number, name.encode(), to_line(document).encode())
         self._put(self._topics.state, part.number, key(name, "issued"), part.engine.issued(name))
 
-    def show(self, part: Partition) -> None:
-        """What the tenants of a partition show since the last call."""
+    def show(self, part: Partition) -> bool:
+        """What the tenants of a partition show since the last call; whether there is anything."""
+        found = False
         for name, tenant in part.engine.tenants.items():
             for key_, value in pack(name, tenant.shows.take(), part.shared()):
                 self._put(self._topics.view, part.number, key_, value)
+                found = True
+        return found
 
     def bury(self, part: Partition, letters: Iterable[DeadLetter]) -> None:
         """Dead letters, beside the messages they are about."""
@@ -85,7 +88,7 @@ class Writing:
             self._put(self._topics.state, part.number, MARK, b"")
             place = TopicPartition(self._topics.events, part.number)
             told = json.dumps({"v": 1, "from": part.replay_from})
-            offsets[place] = OffsetAndMetadata(part.position, told, -1)
+            offsets[place] = OffsetAndMetadata(part.told_to, told, -1)
         if offsets:
             self._producer.send_offsets_to_transaction(offsets, group)
 

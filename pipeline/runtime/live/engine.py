@@ -59,6 +59,8 @@ class Engine:
         self._outdated: dict[str, frozenset[str]] = {}
         self._part_names = PartNames()
         self._finish: set[str] = set()
+        # Those that could not be judged as they are stored: again with the next records only.
+        self._resting: set[str] = set()
         # Clock at which a tenant that was never judged was first asked after.
         self._met: dict[str, datetime] = {}
 
@@ -75,6 +77,10 @@ class Engine:
         self._finish.discard(name)
         self._met.pop(name, None)
 
+    def rest(self, name: str) -> None:
+        """Judge a tenant no more until something new comes of it: it would fail as before."""
+        self._resting.add(name)
+
     def take(self, message: Message) -> int:
         """Take one message in; the number of records in it.
 
@@ -82,6 +88,8 @@ class Engine:
             UnreadableMessageError: no reading can help it.
         """
         rows = apply(self.tenant(message.tenant), message)
+        if message.body:
+            self._resting.discard(message.tenant)
         if message.kind is Kind.FINISH:
             self._finish.add(message.tenant)
         return rows
@@ -91,7 +99,8 @@ class Engine:
         return [
             name
             for name, tenant in self.tenants.items()
-            if name in self._finish or self._is_due(name, tenant, caught_up=caught_up)
+            if name not in self._resting
+            and (name in self._finish or self._is_due(name, tenant, caught_up=caught_up))
         ]
 
     def _is_due(self, name: str, tenant: Tenant, *, caught_up: bool) -> bool:
