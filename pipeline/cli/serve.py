@@ -19,11 +19,12 @@ from pipeline.model.clock import SystemClock
 from pipeline.model.errors import ConfigError, FatalError
 from pipeline.runtime.config import load
 from pipeline.runtime.health import Health
+from pipeline.runtime.listening import Address
 from pipeline.runtime.metrics import Metrics
 from pipeline.runtime.notify_settings import settings_of
 from pipeline.runtime.stopping import stopping
 from pipeline.runtime.telemetry import get_logger, unit_of_work
-from pipeline.web.access import Access, Address
+from pipeline.web.access import Access
 from pipeline.web.api import Backend
 from pipeline.web.app import application
 from pipeline.web.dashboard import Look

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import socket
+import sys
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from pipeline.model.errors import ConfigError
+from pipeline.runtime.listening import Address
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -18,6 +21,9 @@ if TYPE_CHECKING:
 
 # A loop turns at least once a second; a commit to a slow disk or broker may take some.
 _STUCK_SECONDS: Final = 120.0
+# Each connection holds a thread. Whoever asks from beside us needs milliseconds, also for all
+# metrics of a busy worker; one that says nothing, or a letter at a time, may not stay.
+_CONNECTION_SECONDS: Final = 5.0
 
 
 @dataclass(slots=True)
@@ -47,15 +53,16 @@ class HealthServer:
     """Serves the three addresses while it is entered.
 
     Args:
-        listen: ``HOST:PORT``; port 0 takes a free one.
+        listen: ``HOST:PORT``, an IPv6 host in brackets; port 0 takes a free one.
         health: of the loop.
         metrics: of the loop.
+
+    Raises:
+        ConfigError: that is no address, or nobody can listen there.
     """
 
     def __init__(self, listen: str, health: Health, metrics: Metrics) -> None:
-        host, _, port = listen.rpartition(":")
-        if not port.isdigit():
-            raise ConfigError(f"{listen!r} is no HOST:PORT; write 127.0.0.1:9464, say")
+        address = Address.of(listen)
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
@@ -69,11 +76,7 @@ class HealthServer:
             def log_message(self, *_: Any) -> None:
                 """Scrapes are not worth a line each."""
 
-        try:
-            self._server = ThreadingHTTPServer((host.strip("[]"), int(port)), Handler)
-        except OSError as error:
-            raise ConfigError(f"cannot listen on {listen}: {error.strerror}") from error
-        self._server.daemon_threads = True
+        self._server = _Server(address.listen(), Handler)
 
     @property
     def port(self) -> int:
@@ -94,6 +97,45 @@ class HealthServer:
         """Stop."""
         self._server.shutdown()
         self._server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    """Ends every connection after some seconds, whatever it is doing.
+
+    Args:
+        listening: a bound socket; it is closed at the end.
+        handler: of the requests.
+    """
+
+    def __init__(self, listening: socket.socket, handler: type[BaseHTTPRequestHandler]) -> None:
+        super().__init__(("", 0), handler, bind_and_activate=False)
+        self.socket.close()  # its family is fixed, and that of an address is not
+        self.socket, self.server_address = listening, listening.getsockname()
+        self._began: dict[socket.socket, float] = {}
+        self.server_activate()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Answer on a thread of its own."""
+        self._began[request] = time.monotonic()
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        """It was answered, or could not be."""
+        self._began.pop(request, None)
+        super().shutdown_request(request)
+
+    def service_actions(self) -> None:
+        """Twice a second: wake the threads whose time is over."""
+        over = time.monotonic() - _CONNECTION_SECONDS
+        for connection, began in list(self._began.items()):
+            if began < over:
+                with suppress(OSError):  # it has ended just now
+                    connection.shutdown(socket.SHUT_RDWR)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Who went away, or was sent away, before the answer is no fault of ours."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
 
 
 def _answer(path: str, health: Health, metrics: Metrics) -> tuple[int, str, bytes]:

@@ -9,7 +9,9 @@ import threading
 import time
 from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
+import h11
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from connectors.certificates import load_pair
 from pipeline.model.errors import ConfigError, FatalError
@@ -30,6 +32,11 @@ _START_SECONDS: Final = 30.0
 _STOP_SECONDS: Final = 5
 # Further connections get 503 at once, before they cost memory.
 _CONNECTIONS: Final = 200
+# A whole request: browsers send one at once. Whoever does not would hold a connection for ever, and
+# 200 of them would keep everybody else out.
+_REQUEST_SECONDS: Final = 10.0
+# A request of which something is missing still.
+_ASKING: Final = frozenset({h11.IDLE, h11.SEND_BODY})
 
 
 class Certificate(NamedTuple):
@@ -64,6 +71,42 @@ def _password(serve: Serve) -> str:
     )
 
 
+class _Asking(H11Protocol):
+    """Ends a connection on which a request takes too long to come; answers may take their time.
+
+    Uvicorn itself ends one that is quiet after an answer, and waits for ever for a first request,
+    and for the rest of any.
+    """
+
+    _late: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Somebody is there, and has not asked yet."""
+        super().connection_made(transport)
+        self._wait()
+
+    def data_received(self, data: bytes) -> None:
+        """A piece of a request."""
+        super().data_received(data)
+        self._wait()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nobody is there any more."""
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def _wait(self) -> None:
+        if self.conn.their_state not in _ASKING:
+            self._stop_waiting()
+        elif self._late is None:
+            self._late = self.loop.call_later(_REQUEST_SECONDS, self.transport.close)
+
+    def _stop_waiting(self) -> None:
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
+
+
 class WebServer:
     """Serves an application while it is entered.
 
@@ -82,7 +125,7 @@ class WebServer:
                 app,
                 access_log=False,
                 backlog=_CONNECTIONS,
-                http="h11",
+                http=_Asking,
                 interface="asgi3",
                 lifespan="off",
                 limit_concurrency=_CONNECTIONS,

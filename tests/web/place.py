@@ -13,8 +13,9 @@ from pipeline.ledger.store import Ledger
 from pipeline.model.documents import to_line
 from pipeline.runtime.config_serve import Serve
 from pipeline.runtime.health import Health
+from pipeline.runtime.listening import Address
 from pipeline.runtime.metrics import Metrics
-from pipeline.web.access import Access, Address
+from pipeline.web.access import Access
 from pipeline.web.api import Backend
 from pipeline.web.app import application
 from pipeline.web.dashboard import Look

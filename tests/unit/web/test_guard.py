@@ -15,7 +15,8 @@ from pydantic import ValidationError
 from pipeline.ledger.store import Ledger
 from pipeline.model.errors import ConfigError
 from pipeline.runtime.config_serve import Serve
-from pipeline.web.access import Access, Address
+from pipeline.runtime.listening import Address
+from pipeline.web.access import Access
 from pipeline.web.guard import HEADERS
 from tests.unit.web.serving import site
 

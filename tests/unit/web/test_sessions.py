@@ -11,7 +11,8 @@ from starlette.datastructures import Headers
 
 from pipeline.model.errors import ConfigError
 from pipeline.runtime.config_serve import Oidc, Serve
-from pipeline.web.access import Access, Address
+from pipeline.runtime.listening import Address
+from pipeline.web.access import Access
 from pipeline.web.server import certificate
 from pipeline.web.session import Person, Sessions
 
