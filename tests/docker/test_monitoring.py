@@ -5,17 +5,18 @@ from __future__ import annotations
 import copy
 import json
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.docker import calls, watching
+from tests.docker import calls, manifests, promtool, watching
 from tests.docker.files import DOCKER, compose_file, document
 
 ROLES = ["collect", "deliver", "detect", "serve"]
 RULES = DOCKER / "prometheus" / "alerts.yaml"
+GONE = DOCKER / "prometheus" / "roles.yaml"
+CLUSTER = DOCKER / "prometheus" / "kubernetes.yaml"
 SCRAPING = DOCKER / "prometheus" / "prometheus.yaml"
 BOARD = DOCKER / "grafana" / "dashboards" / "outrider.json"
 PROVISIONED = DOCKER / "grafana" / "provisioning"
@@ -54,8 +55,9 @@ def changed(told, path, value):
     return broken
 
 
-def test_every_alert_can_be_asked_and_says_what_to_do(rules):
-    assert list(watching.alert_problems(rules)) == []
+@pytest.mark.parametrize("path", [RULES, GONE], ids=lambda p: p.name)
+def test_every_alert_can_be_asked_and_says_what_to_do(path):
+    assert list(watching.alert_problems(document(path))) == []
 
 
 FIRST = ("groups", 0, "rules", 0)
@@ -76,6 +78,11 @@ BROKEN_ALERTS = {
     "a text that names what is gone": (
         (*FIRST, "expr"),
         "sum by (job) (up) == 0",
+        "names the label instance",
+    ),
+    "a text that names what is not there": (
+        (*FIRST, "expr"),
+        'absent(up{job="x"})',
         "names the label instance",
     ),
     "no duration": ((*FIRST, "for"), "5 minutes", "is no duration"),
@@ -105,20 +112,44 @@ def test_what_an_operator_must_hear_of_has_an_alert(rules):
         assert re.search(rf"\b{metric}\b", asked), metric
 
 
-def test_alerts_fire_and_keep_quiet_when_they_should():
-    tool = shutil.which("promtool")
-    if tool is None:
-        pytest.skip("no promtool on this machine: it comes with Prometheus")
-    cases = Path(__file__).with_name("alerts.test.yaml")
-    done = subprocess.run(
-        [tool, "test", "rules", str(cases)], check=False, capture_output=True, timeout=120
-    )
+@pytest.mark.parametrize("cases", ["alerts.test.yaml", "roles.test.yaml"])
+def test_alerts_fire_and_keep_quiet_when_they_should(cases):
+    command = [promtool.find(), "test", "rules", str(Path(__file__).with_name(cases))]
+    done = subprocess.run(command, check=False, capture_output=True, timeout=120)
     assert done.returncode == 0, (done.stdout + done.stderr).decode()
+
+
+def test_a_missing_promtool_is_a_failure_where_it_is_needed(monkeypatch):
+    monkeypatch.setattr(promtool, "REQUIRED", True)
+    monkeypatch.setattr(promtool.shutil, "which", lambda *_, **__: None)
+    with pytest.raises(pytest.fail.Exception, match="comes with Prometheus"):
+        promtool.find()
+
+
+def test_a_run_in_one_process_misses_no_role(rules):
+    # It has none of the four jobs: a rule of `absent` would fire for ever.
+    assert [r["alert"] for r in rules["groups"][0]["rules"] if "absent" in r["expr"]] == []
+
+
+def test_each_job_is_missed_when_it_is_gone(scraping):
+    asked = [r["expr"] for r in document(GONE)["groups"][0]["rules"]]
+    jobs = [j["job_name"] for j in scraping["scrape_configs"]]
+    assert sorted(asked) == sorted(f'absent(up{{job="{job}"}})' for job in jobs)
+
+
+def test_in_a_cluster_each_role_has_the_job_that_the_rules_know():
+    found = set()
+    for job in document(CLUSTER)["scrape_configs"]:
+        for labels in watching.found_pods(manifests.built("base")):
+            if (named := watching.relabelled(job, labels)) is not None:
+                found.add((named["job"], labels[watching.COMPONENT], "authorization" in job))
+    assert found == {(f"outrider-{role}", role, role == "serve") for role in ROLES}
+    assert document(CLUSTER)["rule_files"] == [RULES.name, GONE.name]
 
 
 def test_prometheus_asks_every_role(scraping):
     assert list(watching.scrape_problems(scraping, ROLES, calls.PORT)) == []
-    assert [RULES.name] == scraping["rule_files"]
+    assert scraping["rule_files"] == [RULES.name, GONE.name]
 
 
 BROKEN_SCRAPING = {

@@ -12,8 +12,11 @@ from pipeline.runtime.metrics import Metrics
 
 # What Prometheus itself knows of each target, and of its alerts.
 TARGET = {"job", "instance"}
+_META = "__meta_kubernetes_pod_"
+COMPONENT = f"{_META}label_app_kubernetes_io_component"
 BUILT_IN = {"up": set(), "ALERTS": {"alertname", "alertstate", "severity"}}
 SEVERITIES = {"critical", "warning"}
+_EQUAL = promql_parser.MatchOp.Equal
 _UNIT = r"(?:ms|[smhdwy])"
 _DURATION = re.compile(rf"(\d+{_UNIT})+")
 _TEMPLATE = re.compile(r"\{\{\s*\$labels\.(\w+)")
@@ -54,6 +57,9 @@ class Query:
             return self._aggregate(node)
         if kind in {"VectorSelector", "MatrixSelector"}:
             return self._series(getattr(node, "vector_selector", node))
+        if kind == "Call" and node.func.name == "absent":
+            self._visit(node.args[0])
+            return {m.name for m in node.args[0].matchers.matchers if m.op == _EQUAL}
         parts = {
             "BinaryExpr": lambda: (node.lhs, node.rhs),
             "Call": lambda: node.args,
@@ -148,6 +154,36 @@ def scrape_problems(config, roles, port):
             yield f"{job['job_name']}: asks port {place['port']} by {place['type']}"
     if sorted(asked) != sorted(roles):
         yield f"asks {sorted(asked)}, and there are {sorted(roles)}"
+
+
+def found_pods(objects):
+    """What Prometheus finds out about each port of the pods of some manifests."""
+    for told in objects:
+        template = told.get("spec", {}).get("template")
+        if template is None:
+            continue
+        labels = {
+            f"{_META}label_{re.sub(r'[^0-9A-Za-z_]', '_', name)}": value
+            for name, value in template["metadata"]["labels"].items()
+        }
+        for container in template["spec"]["containers"]:
+            for port in container.get("ports", ()):
+                yield {**labels, f"{_META}name": "x-0", f"{_META}container_port_name": port["name"]}
+
+
+def relabelled(job, labels):
+    """Labels of a target by the rules of a job; None if it is left out. We keep and replace."""
+    labels = {"job": job["job_name"], **labels}
+    for rule in job["relabel_configs"]:
+        text = ";".join(labels[name] for name in rule["source_labels"])
+        match = re.fullmatch(rule.get("regex", "(.*)"), text)
+        if rule.get("action") == "keep":
+            if match is None:
+                return None
+        elif match is not None:
+            value = rule.get("replacement", "$1").replace("$1", match[1])
+            labels[rule["target_label"]] = value
+    return labels
 
 
 def dashboard_problems(board, sources):
