@@ -21,6 +21,8 @@ BROUGHT = {
     ("PersistentVolumeClaim", "outrider-exports"): (),
 }
 SECRETS = {name: keys for (kind, name), keys in BROUGHT.items() if kind == "Secret"}
+# A worker with 1,000 tenants, the most of several runs of benchmarks/bench_kafka.py --only move.
+WORKER_BYTES = 2_462 * 2**20
 WORKLOADS = ("Deployment", "StatefulSet", "Job")
 
 
@@ -133,6 +135,14 @@ def _role(workload, config):
     for name in [w.partition("$(")[2].partition(")")[0] for w in words if "$(" in w]:
         if name not in environment:
             yield f"$({name}) is no variable of the container"
+    if words[0] in {"detect", "deliver"} and calls.option(words, "--name") != "$(POD_NAME)":
+        yield "its workers have one name, and shut each other out"
+    if (
+        words[0] == "deliver"
+        and calls.option(words, "--state")
+        and workload["spec"]["replicas"] > 1
+    ):
+        yield "each worker has a --state of its own: people are told twice"
     mounts = {m["name"]: m for m in container["volumeMounts"]}
     if environment.get("OUTRIDER_CONFIG") != f"{mounts['config']['mountPath']}/outrider.toml":
         yield "OUTRIDER_CONFIG names no file of the ConfigMap"

@@ -12,7 +12,7 @@ import pytest
 from pipeline.model.errors import ConfigError
 from pipeline.runtime.config import load
 from pipeline.runtime.kafka.topics import init, verify
-from tests.docker import calls, composed
+from tests.docker import calls, composed, manifests
 from tests.docker.files import DOCKER, compose_file, documents, filled_in
 from tests.kafka.broker import JAVA, Cluster, fetch, require
 
@@ -73,7 +73,7 @@ BROKEN = {
     "another port": (("detect", "command", 1), "--listen=0.0.0.0:80", "port 9464 is asked"),
     "loopback only": (("detect", "command", 1), "--listen=127.0.0.1:9464", "port 9464 is asked"),
     "a writable root": (("detect", "read_only"), False, "root file system"),
-    "state that is lost": (("deliver", "command", 2), "--out=/tmp", "no volume holds"),
+    "state that is lost": (("deliver", "command", 1), "--out=/tmp", "no volume holds"),
     "writable logs": (("collect", "volumes", 1), "/srv/logs:/logs", "may write to /srv/logs"),
     "logs that are not there": (("collect", "command", 1), "/log", "reads /log, which"),
     "no configuration": (("detect", "configs"), [], "no configuration is put"),
@@ -132,8 +132,15 @@ def test_all_roles_run_and_workers_are_not_named_by_hand(full):
     }
     assert services["init"]["command"] == ["kafka", "init"]
     # Each container has a host name of its own, and that names the worker: so it can be scaled.
-    assert calls.option(services["detect"]["command"], "--name") is None
-    assert not {"container_name", "hostname"} & set(services["detect"])
+    for role in ("detect", "deliver"):
+        assert calls.option(services[role]["command"], "--name") is None, role
+        assert not {"container_name", "hostname"} & set(services[role]), role
+
+
+def test_a_worker_can_hold_what_the_other_one_held(full):
+    sizes = {"M": 2**20, "G": 2**30}
+    limit = full["services"]["detect"]["deploy"]["resources"]["limits"]["memory"]
+    assert int(limit[:-1]) * sizes[limit[-1]] > manifests.WORKER_BYTES
 
 
 def test_the_configuration_fits_the_broker(full):

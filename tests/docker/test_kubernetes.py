@@ -45,6 +45,7 @@ POD = ("spec", "template", "spec")
 BOX = (*POD, "containers", 0)
 DETECT = ("StatefulSet", "outrider-detect")
 COLLECT = ("StatefulSet", "outrider-collect")
+DELIVER = ("StatefulSet", "outrider-deliver")
 SCALED = ("ScaledObject", "outrider-detect")
 TRIGGER = ("spec", "triggers", 0, "metadata")
 BROKEN = {
@@ -135,6 +136,8 @@ BROKEN = {
     "an unknown command": (DETECT, (*BOX, "args", 0), "detct", "No such command"),
     "no address": (DETECT, (*BOX, "args", 2), "--listen=127.0.0.1:9464", "port 9464 is asked"),
     "a variable of nobody": (DETECT, (*BOX, "args", 1), "--name=$(POD)", "$(POD) is no variable"),
+    "one name for all": (DELIVER, (*BOX, "args", 1), "--name=files", "shut each other out"),
+    "two who tell people": (DELIVER, ("spec", "replicas"), 2, "told twice"),
     "another image": (DETECT, (*BOX, "image"), "outrider:latest", "not the one"),
     "no configuration": (DETECT, (*BOX, "env", 0, "value"), "/etc/x.toml", "no file of"),
     "state that is lost": (COLLECT, (*BOX, "args", 3), "--state=/x", "not mounted to be written"),
@@ -213,6 +216,15 @@ def test_a_typo_in_the_configuration_is_told(whole):
     told["data"]["outrider.toml"] = told["data"]["outrider.toml"].replace("servers", "server")
     with pytest.raises(ConfigError, match="server"):
         manifests.problems(broken)
+
+
+def test_a_worker_can_hold_what_the_other_one_held(whole):
+    (told,) = (o for o in whole if (o["kind"], manifests.name_of(o)) == DETECT)
+    (box,) = told["spec"]["template"]["spec"]["containers"]
+    sizes = {k: int(v["memory"].removesuffix("Gi")) * 2**30 for k, v in box["resources"].items()}
+    assert sizes["limits"] > manifests.WORKER_BYTES
+    # Half of it is what each of two workers holds for long; no node gives it to others.
+    assert sizes["requests"] > manifests.WORKER_BYTES / 2
 
 
 def test_the_group_that_is_scaled_by_is_the_one_that_workers_join():
