@@ -179,6 +179,14 @@ def environment_of_options() -> set[str]:
 
 
 @pages
+def test_every_row_stands_in_a_table(page: Path) -> None:
+    text = re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
+    for rows in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
+        lines = rows.splitlines()
+        assert re.fullmatch(r"(\|:?-+:?)+\|", "".join(lines[1:2])), f"no head: {lines[0]}"
+
+
+@pages
 def test_configuration_keys_that_a_page_names_exist(page: Path) -> None:
     sections = "|".join(Config.model_fields)
     for snippet in snippets(page):

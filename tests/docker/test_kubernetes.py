@@ -11,7 +11,7 @@ import pytest
 from pipeline.model.errors import ConfigError
 from pipeline.runtime.kafka import detect
 from tests.docker import manifests
-from tests.docker.files import document
+from tests.docker.files import ROOT, document
 
 FOLDERS = ("base", "keda")
 
@@ -39,6 +39,15 @@ def test_every_file_is_applied():
         }
         there = {p.name for p in (manifests.FOLDER / folder).iterdir()} - {"kustomization.yaml"}
         assert there == named - {"../base"}
+
+
+def test_what_a_person_brings_is_as_much_here_as_in_the_guide():
+    said = r"\b(\w+) things are yours to bring"
+    (here,) = re.findall(
+        said, (manifests.FOLDER / "base" / "kustomization.yaml").read_text("utf-8")
+    )
+    (there,) = re.findall(said, (ROOT / "docs" / "deploying.md").read_text("utf-8"))
+    assert here == there
 
 
 POD = ("spec", "template", "spec")
