@@ -40,7 +40,7 @@ bench: $(DEV) ## every benchmark, each beside a named peer; takes long
 LOCK := uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
 	--no-annotate
 lock: $(DEV) ## write the lock files anew from pyproject.toml; ARGS=--upgrade takes newer versions
-	$(BIN)/$(LOCK) $(ARGS) pyproject.toml --group build -o requirements.lock
+	$(BIN)/$(LOCK) $(ARGS) pyproject.toml --extra otel --group build -o requirements.lock
 	$(BIN)/$(LOCK) $(ARGS) pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock
 
 docs: $(DEV) ## write the reference tables and the JSON Schemas anew from the program

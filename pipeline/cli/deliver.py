@@ -29,6 +29,7 @@ from pipeline.runtime.notify_settings import settings_of
 from pipeline.runtime.several import Healths, turn_all
 from pipeline.runtime.stopping import stopping
 from pipeline.runtime.telemetry import get_logger, unit_of_work
+from pipeline.runtime.tracing import traced
 from pipeline.runtime.turning import turn
 
 if TYPE_CHECKING:
@@ -105,6 +106,7 @@ def deliver(
         if told and state is not None:
             notices = _notices(settings, told, state, metrics, log, stack)
             loops[NOTICES] = partial(_turn, notices, common)
+        stack.enter_context(traced("deliver"))
         with unit_of_work(log, "deliver", sinks=sorted(loops)):
             turn_all(loops, stopped=stopped, healths=healths)
 

@@ -24,6 +24,7 @@ from pipeline.runtime.metrics import Metrics
 from pipeline.runtime.notify_settings import settings_of
 from pipeline.runtime.stopping import stopping
 from pipeline.runtime.telemetry import get_logger, unit_of_work
+from pipeline.runtime.tracing import traced
 from pipeline.web.access import Access
 from pipeline.web.api import Backend
 from pipeline.web.app import application
@@ -82,6 +83,7 @@ def serve(
     path = state / (FOLLOWED if follows else LEDGER)
     with ExitStack() as stack:
         stopped = stack.enter_context(stopping())
+        stack.enter_context(traced("serve"))
         follower = _follower(settings, path, metrics, log, stack) if follows else None
         Reader(path).close()  # says what is wrong with it before anybody asks
         readers = Readers(path)

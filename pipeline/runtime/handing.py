@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from pipeline.model.contracts import Delivery
 from pipeline.model.dead_letter import DOCUMENT, REFUSED_BY_SINK, DeadLetter
 from pipeline.model.errors import FatalError, RetriableError
+from pipeline.runtime.tracing import span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -185,12 +186,19 @@ class Handing:
     def _call(self, documents: Sequence[Mapping[str, Any]], line: Hashable) -> Delivery | None:
         """What the destination answers; None while it is at it."""
         if self._pool is None:
-            return self._sink.deliver(documents)
+            return self._deliver(documents)
         if line not in self._calls:
-            self._calls[line] = self._pool.submit(self._sink.deliver, documents)
+            self._calls[line] = self._pool.submit(self._deliver, documents)
         if not self._calls[line].done():
             return None
         return self._calls.pop(line).result()
+
+    def _deliver(self, documents: Sequence[Mapping[str, Any]]) -> Delivery:
+        with span("delivery") as work:
+            work.update(sink=self.name, documents=len(documents))
+            done = self._sink.deliver(documents)
+            work.update(accepted=len(done.accepted), refused=len(done.rejected))
+        return done
 
     def forget(self, line: Hashable) -> None:
         """Drop what is known of a line that goes to somebody else."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tomllib
@@ -135,6 +136,20 @@ def needed(names):
             if told.marker is None or told.marker.evaluate({"extra": ""}):
                 waiting.append(told.name)
     return found
+
+
+def locked():
+    """Distributions that the image holds."""
+    text = (ROOT / "requirements.lock").read_text("utf-8")
+    return set(re.findall(r"^([a-z0-9-]+)==", text, re.MULTILINE))
+
+
+def test_traces_can_be_sent_from_the_image():
+    # Nothing can be installed into it: its root file system is read-only.
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    wanted = needed(Requirement(text).name for text in project["optional-dependencies"]["otel"])
+    assert "opentelemetry-sdk" in wanted
+    assert wanted - locked() == set()
 
 
 def test_what_is_taken_out_again_is_needed_by_the_build_alone():

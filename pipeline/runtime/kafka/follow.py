@@ -26,6 +26,7 @@ from pipeline.runtime.kafka.told import kinds, told
 from pipeline.runtime.kafka.view import Views
 from pipeline.runtime.live.answering import answer
 from pipeline.runtime.live.messages import UnreadableMessageError
+from pipeline.runtime.tracing import span
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -186,7 +187,7 @@ class Follower:
                     unread += 1
                     continue
                 documents[one.kind].append((one.id, one.revision, one.tenant, one.text))
-        with self._ledger.transaction():
+        with span("follow") as work, self._ledger.transaction():
             new = {k: self._ledger.add_documents(k, r, again=True) for k, r in documents.items()}
             self._ledger.bury_followed(letters)
             self._ledger.replayed_followed(marks)
@@ -195,6 +196,7 @@ class Follower:
             offsets = [[p.topic, p.partition, offset] for p, offset in positions.items()]
             cursor = {"v": 1, "prefix": self._config.prefix, "offsets": offsets}
             self._ledger.put_cursor(CURSOR, cursor)
+            work.update(messages=sum(map(len, found.values())), documents=sum(new.values()))
         self._positions, self._committed_at = positions, self._clock.now()
         self._metrics.commits.inc()
         for kind, count in new.items():

@@ -15,6 +15,7 @@ may be made twice after a kill, never left out: (id, revision) tells a destinati
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -30,6 +31,7 @@ from pipeline.runtime.live.messages import Message, UnreadableMessageError
 from pipeline.runtime.live.observe import count, observe
 from pipeline.runtime.live.reading import Harvest, Reading
 from pipeline.runtime.live.showing import show
+from pipeline.runtime.tracing import span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -212,7 +214,11 @@ class Embedded:
 
     def _commit(self, step: _Step) -> None:
         ledger = self._ledger
-        with ledger.transaction():
+        with ExitStack() as stack:
+            if step.taken or step.issues:  # it turns each second, mostly for nothing
+                work = stack.enter_context(span("commit"))
+                work.update(records=step.rows, issues=len(step.issues))
+            stack.enter_context(ledger.transaction())
             for name in step.failed:
                 ledger.drop_journal(name)
             last = self._journal.keep(step.taken)
