@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import re
 import tempfile
 from pathlib import Path, PurePosixPath
 
@@ -26,8 +28,13 @@ WORKER_BYTES = 2_462 * 2**20
 WORKLOADS = ("Deployment", "StatefulSet", "Job")
 
 
-def built(name):
-    """What ``kubectl apply -k`` would apply of a folder, but for hashes in names."""
+def built(name, *, components=()):
+    """What ``kubectl apply -k`` would apply of a folder, but for hashes in names.
+
+    Args:
+        name: of the folder.
+        components: names of further folders that a person adds to it.
+    """
     folder = FOLDER / name
     kustomization = document(folder / "kustomization.yaml")
     objects = []
@@ -37,6 +44,12 @@ def built(name):
             objects += built(path.resolve().relative_to(FOLDER.resolve()).as_posix())
         else:
             objects += documents(path.read_text("utf-8"))
+    for component in components:
+        told = document(FOLDER / component / "kustomization.yaml")
+        assert told["kind"] == "Component", component
+        for resource in told["resources"]:
+            objects += documents((FOLDER / component / resource).read_text("utf-8"))
+        _patched(objects, told)
     objects += [
         {
             "apiVersion": "v1",
@@ -46,22 +59,59 @@ def built(name):
         }
         for made in kustomization.get("configMapGenerator", ())
     ]
-    for patch in kustomization.get("patches", ()):
-        _patch(objects, patch["target"], documents(patch["patch"])[0])
+    _patched(objects, kustomization)
     return objects
 
 
-def _patch(objects, target, operations):
-    """Carry out a JSON patch that removes keys of mappings; we have no other."""
-    found = [o for o in objects if (o["kind"], name_of(o)) == (target["kind"], target["name"])]
-    assert len(found) == 1, f"the patch of {target['name']} meets {len(found)} objects"
-    for operation in operations:
-        assert operation["op"] == "remove", operation
-        place = found[0]
-        *steps, last = operation["path"].strip("/").split("/")
-        for step in steps:
-            place = place[step]
+def _patched(objects, kustomization):
+    for patch in kustomization.get("patches", ()):
+        target = patch["target"]
+        found = [
+            o
+            for o in objects
+            # Both are patterns that have to match as a whole.
+            if re.fullmatch(target["kind"], o["kind"])
+            and re.fullmatch(target.get("name", ".*"), name_of(o))
+        ]
+        assert found, f"the patch of {target} meets nobody"
+        for operation in documents(patch["patch"])[0]:
+            for told in found:
+                _patch(told, **copy.deepcopy(operation))
+
+
+def _patch(told, *, op, path, value=None):
+    """Carry out a JSON patch that removes a key, or adds to the end of a list; we have no other."""
+    place = told
+    *steps, last = path.strip("/").split("/")
+    for step in steps:
+        place = place[int(step) if isinstance(place, list) else step]
+    if op == "add":
+        assert last == "-", path
+        place.append(value)
+    else:
+        assert op == "remove", op
         del place[last]
+
+
+def ways_out(objects):
+    """Ports that each role may ask anywhere."""
+    roles = {
+        o["spec"]["template"]["metadata"]["labels"]["app.kubernetes.io/component"]
+        for o in objects
+        if o["kind"] in WORKLOADS
+    }
+    found = {role: set() for role in roles}
+    for told in (o["spec"] for o in objects if o["kind"] == "NetworkPolicy"):
+        labels = told["podSelector"].get("matchLabels", {})
+        only = {labels.get("app.kubernetes.io/component")} - {None} or roles
+        for rule in told["podSelector"].get("matchExpressions", ()):
+            assert (rule["key"], rule["operator"]) == ("app.kubernetes.io/component", "In"), rule
+            only = only & set(rule["values"])
+        for way in told.get("egress", ()):
+            if "to" not in way:
+                for role in only:
+                    found[role] |= {p["port"] for p in way["ports"]}
+    return found
 
 
 def name_of(told):

@@ -21,13 +21,45 @@ def whole():
     return manifests.built("keda")
 
 
+@pytest.mark.parametrize("components", [(), ("oauth",)], ids=["by password", "by token"])
 @pytest.mark.parametrize("folder", FOLDERS)
-def test_a_folder_keeps_all_rules(folder):
-    assert manifests.problems(manifests.built(folder)) == []
+def test_a_folder_keeps_all_rules(folder, components):
+    assert manifests.problems(manifests.built(folder, components=components)) == []
+
+
+def test_whoever_asks_brokers_with_a_token_can_get_one():
+    objects = manifests.built("base", components=("oauth",))
+    assert {
+        role for role, ports in manifests.ways_out(objects).items() if 443 not in ports
+    } == set()
+    asked = []
+    for page in (ROOT / "docs" / "kafka-security.md", ROOT / "docs" / "deploying.md"):
+        asked += re.findall(
+            r'^federated_token_file = "(.+)"', page.read_text("utf-8"), re.MULTILINE
+        )
+    assert asked
+    for workload in (o for o in objects if o["kind"] in manifests.WORKLOADS):
+        spec = workload["spec"]["template"]["spec"]
+        mounts = {m["name"]: m["mountPath"] for m in spec["containers"][0]["volumeMounts"]}
+        (volume,) = (v for v in spec["volumes"] if v["name"] == "identity")
+        (source,) = volume["projected"]["sources"]
+        held = f"{mounts['identity']}/{source['serviceAccountToken']['path']}"
+        assert set(asked) == {held}, manifests.name_of(workload)
+
+
+def test_without_tokens_only_those_who_have_business_outside_get_there():
+    ways = manifests.ways_out(manifests.built("base"))
+    assert ways["detect"] == ways["kafka-init"] == {9093}
+    assert ways["collect"] == ways["serve"] == {9093, 443}
+    text = (ROOT / "docs" / "deploying.md").read_text("utf-8")
+    (told,) = re.findall(
+        r"^\| `deliver` \| (.+) \|$", text.partition("may ask anywhere")[2], re.MULTILINE
+    )
+    assert {int(port) for port in re.findall(r"\d+", told)} == ways["deliver"] - {9093}
 
 
 def test_every_file_is_applied():
-    for folder in FOLDERS:
+    for folder in (*FOLDERS, "oauth"):
         told = document(manifests.FOLDER / folder / "kustomization.yaml")
         assert set(told) <= {
             *("apiVersion", "kind", "namespace", "resources", "configMapGenerator", "images"),
