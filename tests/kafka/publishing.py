@@ -38,15 +38,20 @@ PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload([__name__])
 
 
-def fresh(cluster, partitions=PARTITIONS, **more):
-    """Topics of one test."""
+def unmade(cluster, **more):
+    """Topics of one test, of which none is there yet; of values no configuration may have, too."""
     held = Kafka(
         servers=cluster.servers,
         prefix=f"test-d{os.getpid()}-{next(_names)}",
-        partitions=partitions,
+        partitions=PARTITIONS,
         replication=1,
-        **more,
     )
+    return held.model_copy(update=more)
+
+
+def fresh(cluster, **more):
+    """Topics of one test."""
+    held = unmade(cluster, **more)
     init(held)
     return held
 

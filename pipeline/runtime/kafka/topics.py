@@ -12,15 +12,13 @@ from kafka.errors import KafkaError, TopicAlreadyExistsError
 from pipeline.ledger.show import SHOWN_DAYS
 from pipeline.model.errors import ConfigError
 from pipeline.runtime.kafka.client import MESSAGE_BYTES, Topics, admin, consumer, unreachable
+from pipeline.runtime.kafka.faults import DAY_MS, faults
 from pipeline.runtime.kafka.refusals import unreadable, unseen
 
 if TYPE_CHECKING:
     from pipeline.runtime.config import Kafka
 
-_DAY_MS: Final = 86_400_000
 _HEARD_SECONDS: Final = 5.0
-# A state is behind the newest message by at most the days a tenant keeps open, and one for luck.
-LEAST_DAYS: Final = 3
 
 
 def wanted(config: Kafka) -> dict[str, dict[str, str]]:
@@ -30,14 +28,16 @@ def wanted(config: Kafka) -> dict[str, dict[str, str]]:
     message of each key for good, that of the view for as long as the timeline reaches back.
     """
     names = Topics(config.prefix)
-    keep = str(config.retention_days * _DAY_MS)
+    keep = str(config.retention_days * DAY_MS)
     large = {"max.message.bytes": str(MESSAGE_BYTES + 2**20)}
-    kept = {"cleanup.policy": "delete", "retention.ms": keep, **large}
+    # A broker's own limit of bytes (log.retention.bytes) would go for each new topic.
+    aged = {"retention.bytes": "-1", **large}
+    kept = {"cleanup.policy": "delete", "retention.ms": keep, **aged}
     compacted = {"cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0.3", **large}
     # Snapshots are written over and over: small segments, so that old ones can be dropped.
     state = {**compacted, "segment.bytes": str(64 * 2**20)}
-    shown = str(SHOWN_DAYS * _DAY_MS)
-    view = {**state, "cleanup.policy": "compact,delete", "retention.ms": shown}
+    shown = str(SHOWN_DAYS * DAY_MS)
+    view = {**state, **aged, "cleanup.policy": "compact,delete", "retention.ms": shown}
     return {
         names.events: kept,
         names.advisories: compacted,
@@ -53,6 +53,9 @@ def wanted(config: Kafka) -> dict[str, dict[str, str]]:
 
 def init(config: Kafka) -> list[str]:
     """Make the topics that are missing; their names.
+
+    Those that exist are left as they are: who has set them otherwise may have had a reason, and
+    what to set is told.
 
     Raises:
         RetriableError: the broker does not answer.
@@ -94,8 +97,8 @@ def verify(config: Kafka) -> int:
     """Check that all topics exist and are what the run leans on; their number of partitions.
 
     A tenant's records, state and documents lie in partitions of the same number; a topic of
-    state that is not compacted, or records that are gone before a state holds them, would lose
-    what is known.
+    state that is not compacted, records that are gone before a state holds them, or too few
+    copies would lose what is known.
 
     Raises:
         RetriableError: the broker does not answer.
@@ -120,36 +123,10 @@ def verify(config: Kafka) -> int:
         raise unreachable(config, error) from error
     finally:
         client.close()
-    faults = [f for n, want in wanted(config).items() for f in _faults(n, want, settings[n])]
-    found = {t["name"]: len(t["partitions"]) for t in described}
-    if len(set(found.values())) != 1:
-        told = ", ".join(f"{name}: {count}" for name, count in sorted(found.items()))
-        faults.append(f"the topics must have one number of partitions, and have {told}")
-    if faults:
-        raise ConfigError("; ".join(faults))
-    return next(iter(found.values()))
-
-
-def _faults(name: str, want: dict[str, str], settings: dict[str, Any]) -> list[str]:
-    have = {k: settings[k]["value"] for k in ("cleanup.policy", "retention.ms")}
-    size = int(settings["max.message.bytes"]["value"])
-    policy = want["cleanup.policy"]
-    faults = []
-    if set(have["cleanup.policy"].split(",")) != set(policy.split(",")):
-        faults.append(
-            f"topic {name} has cleanup.policy={have['cleanup.policy']} and needs {policy}"
-        )
-    elif policy == "delete" and 0 <= int(have["retention.ms"]) < LEAST_DAYS * _DAY_MS:
-        faults.append(
-            f"topic {name} keeps messages for {int(have['retention.ms']) / _DAY_MS:.1f} days and "
-            f"has to for {LEAST_DAYS} at least: set its retention.ms"
-        )
-    if size < MESSAGE_BYTES:
-        faults.append(
-            f"topic {name} takes messages of {size} bytes and has to take {MESSAGE_BYTES}: set "
-            "its max.message.bytes"
-        )
-    return faults
+    found = faults(wanted(config), config.replication, described, settings)
+    if found:
+        raise ConfigError("; ".join(found))
+    return len(described[0]["partitions"])
 
 
 def partitions_of(config: Kafka, topic: str) -> int:
