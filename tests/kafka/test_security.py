@@ -598,6 +598,15 @@ def test_a_role_without_one_of_its_rules_is_told_what_is_denied(
     assert "docs/kafka-security.md" in message
 
 
+def test_who_may_not_make_a_topic_is_told_which(place):
+    given = allow(place, "worker", [r for r in rules("init", "unmade") if r[3] != "CREATE"])
+    try:
+        with pytest.raises(AuthError, match=r"access to a topic \(unmade\.events\.v1\) is denied"):
+            init(settings(place, "PLAIN", prefix="unmade"))
+    finally:
+        forbid(place, given)
+
+
 def test_a_role_that_is_kept_out_stops_and_says_so(place, monkeypatch, capsys):
     path = place.folder / "refused.toml"
     path.write_text(

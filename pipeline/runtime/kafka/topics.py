@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from kafka.admin import ConfigResource, ConfigResourceType
-from kafka.errors import KafkaError, TopicAlreadyExistsError
+from kafka.errors import KafkaError
 
 from pipeline.ledger.show import SHOWN_DAYS
 from pipeline.model.errors import ConfigError
 from pipeline.runtime.kafka.client import MESSAGE_BYTES, Topics, admin, consumer, unreachable
+from pipeline.runtime.kafka.creating import make
 from pipeline.runtime.kafka.faults import DAY_MS, faults
 from pipeline.runtime.kafka.refusals import unreadable, unseen
 
@@ -59,13 +59,15 @@ def init(config: Kafka) -> list[str]:
 
     Raises:
         RetriableError: the broker does not answer.
-        ConfigError: a topic exists and is not what is needed.
+        AuthError: it does not let us make topics.
+        ConfigError: the cluster does not take what is configured, or a topic exists and is not
+            what is needed.
     """
     client = admin(config)
     try:
         missing = _missing(client, config)
         for name in missing:
-            _make(client, config, name)
+            make(client, config, name, wanted(config)[name])
         client.wait_for_topics(list(wanted(config)), timeout_ms=30_000)
     except KafkaError as error:
         raise unreachable(config, error) from error
@@ -78,19 +80,6 @@ def init(config: Kafka) -> list[str]:
 def _missing(client: Any, config: Kafka) -> list[str]:
     have = set(client.list_topics())
     return [name for name in wanted(config) if name not in have]
-
-
-def _make(client: Any, config: Kafka, name: str) -> None:
-    told = {
-        "num_partitions": config.partitions,
-        "replication_factor": config.replication,
-        "configs": {
-            **wanted(config)[name],
-            "min.insync.replicas": str(max(1, config.replication - 1)),
-        },
-    }
-    with suppress(TopicAlreadyExistsError):  # another worker was first
-        client.create_topics({name: told})
 
 
 def verify(config: Kafka) -> int:
