@@ -21,7 +21,7 @@ from pipeline.runtime.config import load
 from pipeline.runtime.destinations import chosen, people, records
 from pipeline.runtime.health import HealthServer
 from pipeline.runtime.kafka.deliver import Deliverer
-from pipeline.runtime.kafka.notices import Notices
+from pipeline.runtime.kafka.notices import PEOPLE, Notices
 from pipeline.runtime.kafka.topics import verify
 from pipeline.runtime.live.pool import DaemonPool
 from pipeline.runtime.metrics import Metrics
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 SINK: Final = "ndjson"
-NOTICES: Final = "people"
 
 
 @app.command()
@@ -105,7 +104,7 @@ def deliver(
             loops[each] = partial(_turn, there, common)
         if told and state is not None:
             notices = _notices(settings, told, state, metrics, log, stack)
-            loops[NOTICES] = partial(_turn, notices, common)
+            loops[PEOPLE] = partial(_turn, notices, common)
         stack.enter_context(traced("deliver"))
         with unit_of_work(log, "deliver", sinks=sorted(loops)):
             turn_all(loops, stopped=stopped, healths=healths)

@@ -33,7 +33,10 @@ class Metrics:
         self.delivered = counter("delivered", "Documents a destination has taken.", "sink")
         self.sink_waiting = gauge("sink_waiting", "1 while a destination wants nothing.", "sink")
         self.expired = counter("expired_documents", "Removed before a destination took it.", "sink")
-        self.lag = gauge("lag_messages", "Messages behind the end of the topic.", "partition")
+        # Destinations of one process are behind each by itself; roles without any have an empty one.
+        self.lag = gauge(
+            "lag_messages", "Messages behind the end of the topic.", "sink", "partition"
+        )
         self.delay = gauge(
             "watermark_delay_seconds", "How far the time of the worst tenant is behind."
         )

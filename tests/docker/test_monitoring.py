@@ -72,8 +72,8 @@ BROKEN_ALERTS = {
     "no such label": ((*FIRST, "expr"), 'up{tenant="x"} == 0', "up has no label tenant"),
     "adding up by no label": (
         (*FIRST, "expr"),
-        "sum by (sink) (outrider_lag_messages) > 0",
-        "sink is no label",
+        "sum by (feed) (outrider_lag_messages) > 0",
+        "feed is no label",
     ),
     "a text that names what is gone": (
         (*FIRST, "expr"),

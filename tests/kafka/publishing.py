@@ -155,13 +155,14 @@ def deliverer(config, sink, name="a", *, metrics=None, sink_name="siem", session
     )
 
 
-def follower(config, ledger, metrics=None):
+def follower(config, ledger, metrics=None, **more):
     return Follower(
         config,
         ledger,
         clock=SystemClock(),
         metrics=metrics or Metrics(),
         log=LOG,
+        **more,
     )
 
 

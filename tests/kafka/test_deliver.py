@@ -15,7 +15,7 @@ from kafka.errors import CommitFailedError, RebalanceInProgressError
 from connectors.sinks.ndjson import NdjsonSink
 from pipeline.model.contracts import Delivery
 from pipeline.model.errors import FatalError, RetriableError
-from pipeline.runtime.kafka import client
+from pipeline.runtime.kafka import behind, client
 from pipeline.runtime.kafka.client import Topics, admin, consumer
 from pipeline.runtime.kafka.letters import letter_of
 from pipeline.runtime.metrics import Metrics
@@ -24,6 +24,7 @@ from tests.kafka.publishing import (
     PARTITIONS,
     deliverer,
     document,
+    follower,
     in_order,
     killed_at_random,
     lines,
@@ -134,7 +135,7 @@ def test_a_destination_that_is_down_loses_nothing_and_its_worker_stays_in_the_gr
         assert worker.partitions == held
         assert sink.held == []
     assert time.monotonic() - began > 1.5  # longer than the group waits for the dead
-    assert read("outrider_lag_messages", {"partition": "flag/0"}) >= 20
+    assert read("outrider_lag_messages", {"sink": "siem", "partition": "flag/0"}) >= 20
     assert read("outrider_sink_failures_total", {"sink": "siem"}) == 8
     assert read("outrider_sink_waiting", {"sink": "siem"}) in {0, 1}
     assert committed(config)[0] is None
@@ -143,6 +144,30 @@ def test_a_destination_that_is_down_loses_nothing_and_its_worker_stays_in_the_gr
     worker.step()
     assert committed(config)[0] == 20
     worker.close()
+
+
+def test_each_destination_of_a_process_is_behind_by_itself(config, publisher, ledger, monkeypatch):
+    monkeypatch.setattr(behind, "_LOOK_SECONDS", 0.0)
+    metrics, place = Metrics(), "flag/0"
+
+    def lag(sink):
+        told = {"sink": sink, "partition": place}
+        return metrics.registry.get_sample_value("outrider_lag_messages", told)
+
+    publisher.send(*revisions(20))
+    down = Memory(RetriableError("no answer", retry_after=60))
+    slow = deliverer(config, down, metrics=metrics, sink_name="slow")
+    quick = deliverer(config, Memory(), metrics=metrics, sink_name="quick")
+    people = follower(config, ledger, metrics, sink="people")
+    until(lambda: (lag("slow") or 0) >= 20, slow.step)
+    until(lambda: lag("quick") == 0, quick.step)
+    until(lambda: people.caught_up, people.step)
+    assert (lag("slow"), lag("quick"), lag("people"), lag("")) == (21, 0, 0, None)
+    quick.close()
+    people.close()
+    assert (lag("slow"), lag("quick")) == (21, None)
+    slow.close()
+    assert lag("slow") is None
 
 
 def test_a_new_destination_may_begin_with_what_comes_and_then_misses_nothing(config, publisher):

@@ -55,7 +55,7 @@ def settings(config, pagerduty, folder, more=""):
     return path
 
 
-def worker(path, folder):
+def worker(path, folder, metrics=None):
     told = load(path, environ={})
     ledger = FollowedLedger(folder / "notices.sqlite")
     return Notices(
@@ -65,7 +65,7 @@ def worker(path, folder):
         settings_of(told),
         pool=DaemonPool(1, "test"),
         clock=SystemClock(),
-        metrics=Metrics(),
+        metrics=metrics or Metrics(),
         log=LOG,
     )
 
@@ -74,9 +74,11 @@ def test_what_was_over_before_is_no_news_and_each_is_opened_and_closed_once(
     config, publisher, pagerduty, tmp_path
 ):
     publisher.send(incident("inc-old"), incident("inc-old", 2, **OVER), incident("inc-goes-on"))
-    path = settings(config, pagerduty, tmp_path)
-    one = worker(path, tmp_path)
+    path, metrics = settings(config, pagerduty, tmp_path), Metrics()
+    one = worker(path, tmp_path, metrics)
     until(lambda: len(pagerduty.alerts) == 1, one.step)
+    told = {"sink": "people", "partition": "incident/0"}
+    assert metrics.registry.get_sample_value("outrider_lag_messages", told) == 0
     publisher.send(incident("inc-new"), partition=1)
     until(lambda: len(pagerduty.alerts) == 2, one.step)
     one.close()

@@ -80,7 +80,7 @@ class Assigned:
         for place in gone:
             self.partitions.pop(place.partition, None)
             with suppress(KeyError):  # it was never told
-                self._metrics.lag.remove(str(place.partition))
+                self._metrics.lag.remove("", str(place.partition))
         if gone:
             give_back()
         places = sorted(p for p in held if p.partition not in self.partitions)
@@ -186,7 +186,7 @@ class Assigned:
         return max(0, end - 1 - self.partitions[number].position)
 
     def _tell(self, number: int, behind: int) -> None:
-        self._metrics.lag.labels(str(number)).set(behind)
+        self._metrics.lag.labels("", str(number)).set(behind)
 
     def _place(self, number: int) -> TopicPartition:
         return TopicPartition(self._topic, number)

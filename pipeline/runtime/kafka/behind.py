@@ -55,7 +55,7 @@ class Behind:
         for place in places:
             self._missed.pop(place, None)
             with suppress(KeyError):  # it was never looked at
-                self._metrics.lag.remove(self._label(place))
+                self._metrics.lag.remove(self._sink, self._label(place))
 
     def look(self, consumer: Any, places: list[TopicPartition]) -> None:
         """Tell of each partition how far it is behind, if that was not told just now.
@@ -72,7 +72,8 @@ class Behind:
         for place in places:
             at = consumer.position(place, timeout_ms=ANSWER_MS)
             if at is not None:
-                self._metrics.lag.labels(self._label(place)).set(max(0, ends[place] - at))
+                lag = self._metrics.lag.labels(self._sink, self._label(place))
+                lag.set(max(0, ends[place] - at))
                 self._note(place, begins[place] - at)
 
     def _label(self, place: TopicPartition) -> str:

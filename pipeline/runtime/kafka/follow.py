@@ -56,6 +56,7 @@ class Follower:
         metrics: counters.
         log: one line for each portion with something unreadable in it.
         keep_days: how long the ledger keeps documents.
+        sink: as which destination its lag is told, where it follows for some; empty for none.
     """
 
     def __init__(
@@ -67,9 +68,11 @@ class Follower:
         metrics: Metrics,
         log: FilteringBoundLogger,
         keep_days: int = 400,
+        sink: str = "",
     ) -> None:
         self._config, self._ledger, self._clock = config, ledger, clock
         self._metrics, self._log, self._keep_days = metrics, log, keep_days
+        self._sink = sink
         topics = Topics(config.prefix)
         self._dead, self._desk, self._view = topics.dead, topics.desk, topics.view
         self._kinds = kinds(topics)
@@ -221,7 +224,7 @@ class Follower:
             behind = ends[place] if at is None else max(0, ends[place] - at)
             lag[self._words[place.topic]] += behind
             label = f"{self._words[place.topic]}/{place.partition}"
-            self._metrics.lag.labels(label).set(behind)
+            self._metrics.lag.labels(self._sink, label).set(behind)
         self._lag = lag
         self._caught_up |= not any(lag.values())
         if now - self._cleaned_at >= _CLEAN_SECONDS:

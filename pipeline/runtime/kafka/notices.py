@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pipeline.runtime.kafka.follow import Follower
 from pipeline.runtime.notifying import Notifier
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from pipeline.notify.settings import NotifySettings
     from pipeline.runtime.config import Config
     from pipeline.runtime.metrics import Metrics
+
+# They share one lag, whatever their names are: one follower decides for all of them.
+PEOPLE: Final = "people"
 
 
 class Notices:
@@ -50,7 +53,13 @@ class Notices:
     ) -> None:
         kept = config.ledger.keep_days
         self._follower = Follower(
-            config.kafka, ledger, clock=clock, metrics=metrics, log=log, keep_days=kept
+            config.kafka,
+            ledger,
+            clock=clock,
+            metrics=metrics,
+            log=log,
+            keep_days=kept,
+            sink=PEOPLE,
         )
         self._notifier = Notifier(
             ledger,
