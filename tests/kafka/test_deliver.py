@@ -369,17 +369,76 @@ def test_what_the_broker_removed_before_it_was_taken_is_told(config, publisher):
     until(lambda: committed(config)[0] is not None, first.step)
     first.close()
     publisher.send(*revisions(30, "g"))
-    place = TopicPartition(Topics(config.prefix).flags, 0)
-    boss = admin(config)
-    boss.delete_records({place: 31})
-    boss.close()
+    removed(config, 31)
     sink, metrics = Memory(), Metrics()
     worker = deliverer(config, sink, metrics=metrics)
     until(lambda: sink.held, worker.step)
     worker.close()
     assert sink.held[-1] == ("g", 30)
-    lost = metrics.registry.get_sample_value("outrider_expired_documents_total", {"sink": "siem"})
-    assert 20 <= lost <= 21
+    assert 20 <= expired(metrics) <= 21
+
+
+def removed(config, before):
+    """Have the broker remove what a partition of flags holds before an offset."""
+    boss = admin(config)
+    boss.delete_records({TopicPartition(Topics(config.prefix).flags, 0): before})
+    boss.close()
+
+
+def expired(metrics):
+    return metrics.registry.get_sample_value("outrider_expired_documents_total", {"sink": "siem"})
+
+
+def test_what_was_removed_is_counted_once_however_often_a_quiet_destination_restarts(
+    config, publisher
+):
+    publisher.send(*revisions(10))
+    first = deliverer(config, Memory())
+    until(lambda: committed(config)[0] == 10, first.step)
+    first.close()
+    publisher.send(*revisions(30, "g"))
+    removed(config, -1)  # all there is: nothing comes that would be committed
+    counted = []
+    for _ in range(3):
+        metrics = Metrics()
+        worker = deliverer(config, Memory(), metrics=metrics)
+        until(lambda w=worker: len(w.partitions) == 2 * PARTITIONS, worker.step)
+        for _ in range(3):
+            worker.step()
+        worker.close()
+        counted.append(expired(metrics))
+    assert counted == [32, None, None]  # with the marks of two transactions
+    assert committed(config)[0] == 42
+
+
+def test_what_is_removed_while_a_destination_waits_is_counted_once_too(
+    config, publisher, monkeypatch
+):
+    monkeypatch.setattr(behind, "_LOOK_SECONDS", 0.0)
+    publisher.send(*revisions(10))
+    first = deliverer(config, Memory())
+    until(lambda: committed(config)[0] == 10, first.step)
+    first.close()
+    publisher.send(*revisions(30, "g"))
+    counted = []
+    for _ in range(3):
+        metrics, sink = Metrics(), Memory(RetriableError("no answer", retry_after=60))
+        worker = deliverer(config, sink, metrics=metrics)
+        until(lambda w=worker: len(w.partitions) == 2 * PARTITIONS, worker.step)
+        if not counted:
+            until(lambda w=worker: w.waiting, worker.step)
+            removed(config, 31)
+            until(lambda m=metrics: expired(m), worker.step)
+        for _ in range(3):
+            worker.step()
+        worker.close()
+        counted.append((expired(metrics), metrics.commits._value.get()))
+    assert counted == [(20, 1), (None, 0), (None, 0)]
+    sink = Memory()
+    worker = deliverer(config, sink)
+    until(lambda: len(sink.held) == 10, worker.step)
+    worker.close()
+    assert sink.held == [("g", n) for n in range(21, 31)]
 
 
 def test_a_portion_that_takes_long_is_halved_the_next_time(config, publisher, monkeypatch):

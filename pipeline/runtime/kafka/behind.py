@@ -37,18 +37,20 @@ class Behind:
         self._missed: dict[TopicPartition, int] = {}
         self._looked_at = -_LOOK_SECONDS
 
-    def came(self, consumer: Any, places: list[TopicPartition]) -> None:
+    def came(self, consumer: Any, places: list[TopicPartition]) -> dict[TopicPartition, int]:
         """Partitions have come: a group that was away for long may find its place removed.
+
+        Returns:
+            Where the group goes on in partitions of which more was removed. It has to be
+            committed, or whoever holds the partition next counts the same again.
 
         Raises:
             KafkaError: the broker does not answer.
         """
         begins = consumer.beginning_offsets(places, timeout_ms=ANSWER_MS)
-        for place in places:
-            stood = consumer.committed(place, timeout_ms=ANSWER_MS)
-            if stood is not None:
-                self._note(place, begins[place] - stood)
+        stood = {p: consumer.committed(p, timeout_ms=ANSWER_MS) for p in places}
         self._looked_at = -_LOOK_SECONDS
+        return self._lost({p: at for p, at in stood.items() if at is not None}, begins)
 
     def gone(self, places: Iterable[TopicPartition]) -> None:
         """Partitions have gone to another worker, which tells of them now."""
@@ -57,34 +59,44 @@ class Behind:
             with suppress(KeyError):  # it was never looked at
                 self._metrics.lag.remove(self._sink, self._label(place))
 
-    def look(self, consumer: Any, places: list[TopicPartition]) -> None:
+    def look(self, consumer: Any, places: list[TopicPartition]) -> dict[TopicPartition, int]:
         """Tell of each partition how far it is behind, if that was not told just now.
+
+        Returns:
+            As of :meth:`came`.
 
         Raises:
             KafkaError: the broker does not answer.
         """
         now = time.monotonic()
         if now - self._looked_at < _LOOK_SECONDS or not places:
-            return
+            return {}
         self._looked_at = now
         ends = consumer.end_offsets(places, timeout_ms=ANSWER_MS)
         begins = consumer.beginning_offsets(places, timeout_ms=ANSWER_MS)
+        stands = {}
         for place in places:
             at = consumer.position(place, timeout_ms=ANSWER_MS)
             if at is not None:
                 lag = self._metrics.lag.labels(self._sink, self._label(place))
                 lag.set(max(0, ends[place] - at))
-                self._note(place, begins[place] - at)
+                stands[place] = at
+        return self._lost(stands, begins)
 
     def _label(self, place: TopicPartition) -> str:
         return f"{self._kinds[place.topic]}/{place.partition}"
 
-    def _note(self, place: TopicPartition, count: int) -> None:
+    def _lost(
+        self, stands: dict[TopicPartition, int], begins: dict[TopicPartition, int]
+    ) -> dict[TopicPartition, int]:
         """Offsets before the first message of a partition are lost to this group."""
+        return {p: begins[p] for p, at in stands.items() if self._note(p, begins[p] - at)}
+
+    def _note(self, place: TopicPartition, count: int) -> bool:
         before = self._missed.get(place, 0)
         self._missed[place] = max(0, count)
         if count <= before:
-            return
+            return False
         self._metrics.expired.labels(self._sink).inc(count - before)
         self._log.error(
             "delivery",
@@ -94,6 +106,7 @@ class Behind:
             f"{count} documents before the destination took them; keep them for longer "
             "(kafka.retention_days, and retention.ms of the topic)",
         )
+        return True
 
 
 def begin_at_end(

@@ -141,7 +141,7 @@ class Deliverer:
             self._hand_over(found)
             self._move()
             self._commit()
-            self._behind.look(self._consumer, list(self._lines))
+            self._pass_over(self._behind.look(self._consumer, list(self._lines)))
         return bool(found)
 
     def close(self) -> None:
@@ -175,7 +175,7 @@ class Deliverer:
                 self._lines.update({place: _Line() for place in places})
                 if not self._history:
                     begin_at_end(self._consumer, places, self._log)
-                self._behind.came(self._consumer, places)
+                self._pass_over(self._behind.came(self._consumer, places))
             else:
                 self._lose(places)
 
@@ -184,6 +184,12 @@ class Deliverer:
             self._lines.pop(place, None)
             self._handing.forget(place)
         self._behind.gone(places)
+
+    def _pass_over(self, lost: dict[TopicPartition, int]) -> None:
+        """What the broker has removed is settled: the next commit says so."""
+        for place, begin in lost.items():
+            line = self._lines[place]
+            line.settled = max(line.settled or 0, begin)
 
     def _pause(self) -> None:
         """Fetch nothing while the destination has asked for time; new partitions come paused."""
@@ -228,7 +234,7 @@ class Deliverer:
         line.letters += [letter for offset, letter in unread if offset < settled]
         line.letters += self._handing.refusals(documents, done, lambda d: d.place, now)
         if settled > records[0].offset:
-            line.settled = settled
+            line.settled = max(line.settled or 0, settled)
         metrics.delivered.labels(name).inc(done.taken - len(done.refused))
         if done.failed:
             metrics.sink_failures.labels(name).inc()
