@@ -54,6 +54,7 @@ def refusal(config, call=verify):
         ("cursors", {"min.insync.replicas": "2"}, "it has 1 copy and wants 2 in sync"),
         ("view", {"cleanup.policy": "delete"}, "needs compact,delete"),
         ("state", {"max.message.bytes": "1000"}, "takes messages of 1000 bytes"),
+        ("events", {"compression.type": "lz4"}, "set its compression.type to producer"),
     ],
 )
 def test_a_setting_that_loses_messages_or_takes_none_is_told(config, topic, settings, words):
@@ -68,6 +69,7 @@ def test_a_setting_that_loses_messages_or_takes_none_is_told(config, topic, sett
     ("topic", "settings"),
     [
         ("events", {"retention.ms": "-1"}),
+        ("flags", {"compression.type": "gzip"}),
         ("view", {"retention.ms": "-1"}),
         ("events", {"retention.ms": str(3 * DAY_MS)}),
         # A compacted topic keeps the newest of each key, whatever its limits are.

@@ -90,7 +90,8 @@ class Behind:
         self, stands: dict[TopicPartition, int], begins: dict[TopicPartition, int]
     ) -> dict[TopicPartition, int]:
         """Offsets before the first message of a partition are lost to this group."""
-        return {p: begins[p] for p, at in stands.items() if self._note(p, begins[p] - at)}
+        # The last of what is gone is the mark of a transaction, and no document.
+        return {p: begins[p] for p, at in stands.items() if self._note(p, begins[p] - at - 1)}
 
     def _note(self, place: TopicPartition, count: int) -> bool:
         before = self._missed.get(place, 0)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from kafka.codec import has_lz4, has_snappy, has_zstd
+
 from pipeline.runtime.kafka.client import MESSAGE_BYTES
 
 if TYPE_CHECKING:
@@ -12,6 +14,12 @@ if TYPE_CHECKING:
 DAY_MS: Final = 86_400_000
 # A state is behind the newest message by at most the days a tenant keeps open, and one for luck.
 LEAST_DAYS: Final = 3
+# Codecs of a broker for which the client has no library here.
+_UNREAD: Final = {
+    name
+    for name, has in (("lz4", has_lz4), ("snappy", has_snappy), ("zstd", has_zstd))
+    if not has()
+}
 
 
 def faults(
@@ -46,6 +54,12 @@ def _of_topic(want: Mapping[str, str], have: Mapping[str, str], copies: int) -> 
         yield f"has cleanup.policy={have['cleanup.policy']} and needs {want['cleanup.policy']}"
     elif "delete" in policy:
         yield from _of_age(want, have)
+    codec = have["compression.type"]
+    if codec in _UNREAD:
+        yield (
+            f"has its messages packed again with {codec}, which is not read here: set its "
+            "compression.type to producer"
+        )
     in_sync = int(have["min.insync.replicas"])
     if in_sync > copies:
         yield (

@@ -29,7 +29,8 @@ def wanted(config: Kafka) -> dict[str, dict[str, str]]:
     """
     names = Topics(config.prefix)
     keep = str(config.retention_days * DAY_MS)
-    large = {"max.message.bytes": str(MESSAGE_BYTES + 2**20)}
+    # As they were sent: a broker may have a codec of its own, which costs it and us.
+    large = {"max.message.bytes": str(MESSAGE_BYTES + 2**20), "compression.type": "producer"}
     # A broker's own limit of bytes (log.retention.bytes) would go for each new topic.
     aged = {"retention.bytes": "-1", **large}
     kept = {"cleanup.policy": "delete", "retention.ms": keep, **aged}
