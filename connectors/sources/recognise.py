@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from connectors.sources.headers import is_header
 from connectors.sources.parsing import ParseError, Parser
-from connectors.sources.tabular import is_header
 from connectors.sources.units import Form
 
 _LINES: Final = 40
@@ -35,7 +35,12 @@ _OTHER_PACKING: Final = {
 
 def unknown_detail(head: bytes) -> str:
     """The remedy for a file of unknown form."""
-    return next((d for m, d in _OTHER_PACKING.items() if head.startswith(m)), UNKNOWN_DETAIL)
+    return _packing(head) or UNKNOWN_DETAIL
+
+
+def _packing(head: bytes) -> str | None:
+    """The remedy for a file that is packed in a way that is not read, None for any other."""
+    return next((d for m, d in _OTHER_PACKING.items() if head.startswith(m)), None)
 
 
 def recognise(head: bytes) -> Form:  # noqa: PLR0911 # one exit per form
@@ -52,6 +57,9 @@ def recognise(head: bytes) -> Form:  # noqa: PLR0911 # one exit per form
         if _is_advisory(text):
             return Form.ADVISORY
         return Form.JSON_LINES if _is_lines(text) else Form.JSON_DOCUMENT
+    if _packing(head) is not None:
+        # An archive may hold a log as it is, behind a line that looks like a header or a record.
+        return Form.UNKNOWN
     if is_header(text):
         return Form.CSV
     if re.search(rb'\n\s*\{\s*"', text):

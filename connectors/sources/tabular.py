@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from connectors.normalise.folding import fold
 from connectors.normalise.shapes import COLUMNS, WRAPPERS
+from connectors.sources.headers import TYPE_LINE, delimiter_of, names_of
 from connectors.sources.parsing import MAX_RECORD, ParseError, Parser
 from pipeline.model.reject import RejectReason
 
@@ -25,31 +26,12 @@ if TYPE_CHECKING:
     from connectors.normalise.intake import Intake
     from connectors.sources.unpacking import Input
 
-_DELIMITERS: Final = (",", ";", "\t", "|")
 # A row, with the newlines inside its quotes, has to fit in a block.
 _BLOCK: Final = 2 * MAX_RECORD
 _ROWS: Final = 4096
 _AUDIT: Final = "auditdata"
 _WRONG_WIDTH: Final = "has another number of columns than the header; export it again"
 _ENCODING: Final = "not UTF-8; export it again as UTF-8"
-_TYPE_LINE: Final = b"#TYPE"  # Windows PowerShell's Export-Csv begins with it
-
-
-def delimiter_of(line: str) -> str | None:
-    """The delimiter that makes known columns of a header line, if any does."""
-    for delimiter in _DELIMITERS:
-        names = next(csv.reader([line], delimiter=delimiter), [])
-        if len({fold(n) for n in names} & COLUMNS) >= 2:
-            return delimiter
-    return None
-
-
-def is_header(text: bytes) -> bool:
-    """Whether the first line names columns that are known here."""
-    line, _, rest = text.partition(b"\n")
-    if line.startswith(_TYPE_LINE):
-        line = rest.partition(b"\n")[0]
-    return len(line) < 32 * 1024 and delimiter_of(line.decode("utf-8", "replace")) is not None
 
 
 class _Readable(io.RawIOBase):
@@ -97,10 +79,10 @@ class CsvReader:
     def run(self) -> Iterator[None]:
         """Read everything; yields after each block, when the intake may be emptied."""
         head = self._source.head
-        skip = 2 if head.startswith(_TYPE_LINE) else 1
+        skip = 2 if head.startswith(TYPE_LINE) else 1
         header = head.split(b"\n")[skip - 1].decode("utf-8", "replace").rstrip("\r")
         delimiter = delimiter_of(header) or ","
-        self._names = [fold(n) for n in next(csv.reader([header], delimiter=delimiter))]
+        self._names = names_of(header, delimiter)
         self._wrapped = bool(WRAPPERS & set(self._names))
         try:
             for batch in self._batches(delimiter, skip):

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import tracemalloc
+import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
@@ -217,6 +218,36 @@ def test_files_of_other_kinds_are_refused_with_the_remedy(
     found = v.Read(tmp_path)
     (reject,) = found.rejects
     assert words in reject.detail.casefold()
+
+
+@pytest.mark.parametrize("data", [v.lines([v.sign_in(1)]), v.table([v.portal(v.sign_in(1))])])
+@pytest.mark.parametrize("way", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_a_zip_among_the_logs_costs_that_file_only(data: bytes, way: int, tmp_path: Path) -> None:
+    (tmp_path / "good").write_bytes(GOOD[0])
+    with zipfile.ZipFile(tmp_path / "logs.zip", "w", way) as archive:
+        archive.writestr("a\rb", data)  # a carriage return in its first line, as in packed bytes
+    found = v.Read(tmp_path)
+    assert len(found.rows) == 1
+    (reject,) = found.rejects
+    assert (reject.reason, reject.path) == (
+        RejectReason.UNKNOWN_SHAPE,
+        str(tmp_path / "logs.zip"),
+    )
+    assert "zip" in reject.detail
+
+
+@pytest.mark.parametrize("place", [0, 1, 20])
+@pytest.mark.parametrize("byte", [b"\r", b"\0", b'"', b"\x1a", b"\xff"])
+def test_no_byte_of_a_first_line_keeps_other_files_from_being_read(
+    byte: bytes, place: int, tmp_path: Path
+) -> None:
+    table = v.table([v.portal(v.sign_in(1))])
+    (tmp_path / "a").write_bytes(table[:place] + byte + table[place:])
+    (tmp_path / "b").write_bytes(byte * 3 + bytes(range(256)))
+    (tmp_path / "good").write_bytes(GOOD[1])
+    found = v.Read(tmp_path)
+    assert [row["event_id"].hex() for row in found.rows][-1] == v.guid(1).replace("-", "")
+    assert {r.path for r in found.rejects} >= {str(tmp_path / "b")}
 
 
 def test_rows_of_a_csv_that_cannot_be_used(tmp_path: Path) -> None:
