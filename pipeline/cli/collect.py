@@ -61,7 +61,7 @@ def collect(
         stopped = stack.enter_context(stopping())
         normalise = normalising(settings, state)
         stop = stopped.is_set
-        files = Files(paths or [], settings, normalise, state, follow=follow, stop=stop)
+        files = Files(paths or [], settings, normalise, state, follow=follow, stop=stop, log=log)
         collector = Collector(
             settings.kafka,
             name,

@@ -81,7 +81,7 @@ def run(
     with ExitStack() as stack:
         stopped = stack.enter_context(stopping())
         stop = stopped.is_set
-        files = Files(paths or [], settings, normalise, state, follow=follow, stop=stop)
+        files = Files(paths or [], settings, normalise, state, follow=follow, stop=stop, log=log)
         ledger = Ledger(state / "ledger.sqlite")
         stack.callback(ledger.close)
         ledger.hold()

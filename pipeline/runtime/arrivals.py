@@ -24,7 +24,9 @@ from pipeline.model.errors import FatalError, RetriableError
 from pipeline.model.event import EVENT_SCHEMA
 from pipeline.model.ids import content_id
 from pipeline.model.reject import Reject
-from pipeline.runtime.arrivals_cursor import cursor_of, position, remembered
+from pipeline.runtime.arrivals_cursor import cursor_of, position, remembered, told_in
+from pipeline.runtime.arrivals_times import arrival
+from pipeline.runtime.arrivals_told import news
 from pipeline.runtime.days import main_stretch
 from pipeline.runtime.parsing import fingerprint, parse_all
 from pipeline.runtime.spool import DAY_US, load_day, with_tenant
@@ -32,6 +34,8 @@ from pipeline.runtime.spool import DAY_US, load_day, with_tenant
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
+
+    from structlog.typing import FilteringBoundLogger
 
     from connectors.normalise.settings import NormaliseSettings
     from connectors.sources.units import FileUnit
@@ -90,6 +94,7 @@ class Arrivals:
             seed of delays drawn evenly from nothing to that.
         follow: whether files may still be added, so that there is no end.
         stop: whether to leave what is not parsed yet for the next start.
+        log: one line for the unusable files that were found at a time.
     """
 
     def __init__(
@@ -104,6 +109,7 @@ class Arrivals:
         scatter: int = 0,
         follow: bool = False,
         stop: Callable[[], bool] = lambda: False,
+        log: FilteringBoundLogger | None = None,
     ) -> None:
         self._paths = list(paths)
         self._settings = settings
@@ -114,6 +120,7 @@ class Arrivals:
         self._scatter = scatter
         self._follow = follow
         self._stop = stop
+        self._log = log
         self._generation: _Generation | None = None
         self._day: tuple[int, pa.Table, np.ndarray[Any, np.dtype[np.int64]]] | None = None
 
@@ -131,7 +138,9 @@ class Arrivals:
             StateError: the cursor is of another version.
         """
         done, units, day, row = position(cursor)
-        made, plan_rejects = self._generation, []
+        told = told_in(cursor)
+        plan_rejects: list[Reject] = []
+        made = self._generation
         if made is None or made.units != units:
             layout = plan(self._paths)
             done = remembered(done, {u.unit_id for u in layout.units})
@@ -143,17 +152,18 @@ class Arrivals:
                 # A file of them has changed or is gone, and with it the place of the others'
                 # records: they are given again, and counted once (dedupe, eight days).
                 units, day, row = [], 0, 0
-            plan_rejects = list(layout.rejects) if cursor is None else []
             try:
                 made = self._parse(wanted) if wanted else None
             except _StopError:
-                return Poll((), (), cursor or cursor_of(done), read_at=from_us(0))
+                return Poll((), (), cursor or cursor_of(done, told), read_at=from_us(0))
+            plan_rejects, told = news(layout.rejects, told)
+            self._say(plan_rejects)
         if made is None:
             self._forget()
             return Poll(
                 (),
                 plan_rejects,
-                cursor_of(done),
+                cursor_of(done, told),
                 finished=not self._follow,
                 received=len(plan_rejects),
             )
@@ -169,7 +179,7 @@ class Arrivals:
             return Poll(
                 (),
                 rejects,
-                cursor_of(sorted({*done, *made.units})),
+                cursor_of({*done, *made.units}, told),
                 read_at=from_us(made.end_us),
                 received=received,
                 ignored=ignored,
@@ -180,11 +190,23 @@ class Arrivals:
         return Poll(
             (part,),
             rejects,
-            cursor_of(done, made.units, days[0], until),
+            cursor_of(done, told, made.units, days[0], until),
             read_at=from_us(int(arrived[until - 1])),
             received=received,
             ignored=ignored,
         )
+
+    def _say(self, rejects: Sequence[Reject]) -> None:
+        """One line however many there are: each is a dead letter, too."""
+        if rejects and self._log is not None:
+            first = rejects[0]
+            self._log.warning(
+                "files",
+                outcome="set aside",
+                files=len(rejects),
+                first=first.path,
+                error=f"{first.reason}: {first.detail}",
+            )
 
     def _forget(self) -> None:
         if self._generation is not None:
@@ -262,7 +284,7 @@ class Arrivals:
             if made is None or told not in made.parts:
                 continue
             table = load_day(made.folder, made.parts[told])
-            arrived = self._arrival(table)
+            arrived = arrival(table, self._delays, self._scatter)
             latest = (told + _LATEST_DAYS + 1) * DAY_US - 1
             mine = np.minimum(arrived, latest) // DAY_US == day
             tables.append(table.filter(pa.array(mine)))
@@ -274,25 +296,6 @@ class Arrivals:
             table = with_tenant(table, self.unnamed)
         self._day = (day, table.take(pa.array(order)), time[order])
         return self._day[1], self._day[2]
-
-    def _arrival(self, table: pa.Table) -> np.ndarray[Any, np.dtype[np.int64]]:
-        time = np.asarray(table.column("event_time").cast(pa.int64()).to_numpy(), np.int64)
-        received = table.column("received_time").cast(pa.int64()).fill_null(-1).to_numpy()
-        source = table.column("source").unify_dictionaries().combine_chunks()
-        if isinstance(source, pa.ChunkedArray):
-            return time
-        delay = np.array([self._delays.get(s, 0.0) for s in source.dictionary.to_pylist()] or [0.0])
-        late = delay[source.indices.to_numpy()] * 1e6
-        if self._scatter:
-            # By the record's own id, so that every run gives it the same delay.
-            ids = b"".join(table.column("event_id").to_pylist())
-            words = np.frombuffer(ids, np.uint64).reshape(-1, 2)[:, 0]
-            mixed = (words ^ np.uint64(self._scatter)) * np.uint64(0x9E3779B97F4A7C15)
-            late = late * ((mixed >> np.uint64(11)).astype(np.float64) / 2.0**53)
-        arrived: np.ndarray[Any, np.dtype[np.int64]] = np.where(
-            received >= 0, received, time + late.astype(np.int64)
-        )
-        return arrived
 
     @property
     def unnamed(self) -> str:

@@ -1,6 +1,7 @@
 """How far the files of :mod:`pipeline.runtime.arrivals` are read.
 
-``{"v": 1, "done": [unit ids], "units": [those under way], "day": n, "row": n}``
+``{"v": 1, "done": [unit ids], "units": [those under way], "day": n, "row": n}``, and where files
+were set aside ``"told": {id: time of change}`` (:mod:`pipeline.runtime.arrivals_told`).
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from pipeline.model.errors import StateError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from pipeline.model.contracts import Cursor
 
@@ -38,8 +39,18 @@ def position(cursor: Cursor | None) -> tuple[set[str], list[str], int, int]:
     return set(cursor["done"]), list(cursor["units"]), int(cursor["day"]), int(cursor["row"])
 
 
+def told_in(cursor: Cursor | None) -> dict[str, int]:
+    """The files that were told to be unusable; cursors of earlier versions name none."""
+    return {} if cursor is None else dict(cursor.get("told", {}))
+
+
 def cursor_of(
-    done: Sequence[str] | set[str], units: Sequence[str] = (), day: int = 0, row: int = 0
+    done: Sequence[str] | set[str],
+    told: Mapping[str, int],
+    units: Sequence[str] = (),
+    day: int = 0,
+    row: int = 0,
 ) -> Cursor:
-    """The cursor that :func:`position` reads."""
-    return {"v": _VERSION, "done": sorted(done), "units": list(units), "day": day, "row": row}
+    """The cursor that :func:`position` and :func:`told_in` read."""
+    cursor: Cursor = {"v": _VERSION, "done": sorted(done), "units": list(units), "day": day}
+    return cursor | {"row": row} | ({"told": dict(told)} if told else {})

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from structlog.typing import FilteringBoundLogger
+
     from pipeline.runtime.config import Config
 
 
@@ -40,6 +42,7 @@ class Files:
         state: folder of the run.
         follow: whether files may still be added.
         stop: whether to leave what is not parsed yet for the next start.
+        log: of the run.
 
     Raises:
         ConfigError: there are neither files nor live sources.
@@ -54,6 +57,7 @@ class Files:
         *,
         follow: bool,
         stop: Callable[[], bool],
+        log: FilteringBoundLogger,
     ) -> None:
         if not paths and not config.collect.enabled:
             raise ConfigError(
@@ -74,6 +78,7 @@ class Files:
                 workers=config.backfill.workers,
                 follow=follow,
                 stop=stop,
+                log=log,
             )
 
     def unnamed(self) -> str:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
+from structlog import get_logger
+from structlog.testing import capture_logs
 
 from connectors.normalise.settings import NormaliseSettings
 from pipeline.model.errors import RetriableError
@@ -146,3 +150,78 @@ def test_asked_to_stop_it_leaves_the_parsing_for_the_next_start(logs):
     assert (list(poll.batches), poll.finished, poll.cursor["done"]) == ([], False, [])
     asked.clear()
     assert len(read(arrivals, poll.cursor)[0]) == 40
+
+
+def told(arrivals, cursor, polls=4):
+    """The names of the files that were set aside, and the cursor after it."""
+    found = []
+    for _ in range(polls):
+        poll = arrivals.poll(cursor)
+        cursor = json.loads(json.dumps(poll.cursor))
+        found += [Path(r.path).name for r in poll.rejects]
+        assert poll.received == sum(t.num_rows for t in poll.batches) + len(poll.rejects)
+    return found, cursor
+
+
+def test_an_unusable_file_is_told_once_whenever_it_comes(logs):
+    write(logs, "a.jsonl", range(3))
+    (logs / "early.txt").write_text("no log\n")
+    (found, cursor), arrivals = told(source(logs), None), source(logs)
+    assert found == ["early.txt"]
+    (logs / "late.json.bz2").write_bytes(b"BZh91AY")
+    write(logs, "b.jsonl", range(3, 6))
+    found, cursor = told(arrivals, cursor)
+    assert found == ["late.json.bz2"]
+    assert told(source(logs), cursor)[0] == []
+
+
+def test_the_log_names_the_first_of_the_unusable_files_that_came(logs):
+    write(logs, "a.jsonl", range(3))
+    for name in ("x.json.bz2", "y.txt"):
+        (logs / name).write_bytes(b"BZh91AY")
+    with capture_logs() as lines:
+        told(source(logs, log=get_logger()), None)
+    (line,) = lines
+    assert (line["log_level"], line["files"]) == ("warning", 2)
+    assert line["first"] == str(logs / "x.json.bz2")
+    assert "packed with bzip2" in line["error"]
+
+
+def test_a_cursor_of_an_earlier_version_goes_on_and_tells_what_it_never_told(logs):
+    write(logs, "a.jsonl", range(3))
+    _, cursor = told(source(logs), None)
+    assert "told" not in cursor
+    (logs / "late.txt").write_text("no log\n")
+    found, after = told(source(logs), cursor)
+    assert found == ["late.txt"]
+    assert {**after, "told": None} == {**cursor, "told": None}
+
+
+def test_an_unusable_file_is_told_again_when_it_has_changed_and_come_to_rest(logs):
+    bad = logs / "notes.txt"
+    bad.write_text("no log\n")
+    os.utime(bad, ns=(0, 10**9))
+    found, cursor = told(source(logs), None)
+    for line in range(3):  # its program still writes
+        bad.write_text("no log\n" * line)
+        more, cursor = told(source(logs), cursor)
+        found += more
+    bad.write_text("no log either\n")
+    os.utime(bad, ns=(0, 2 * 10**9))
+    more, cursor = told(source(logs), cursor)
+    assert found + more == ["notes.txt", "notes.txt"]
+    bad.unlink()
+    write(logs, "notes.txt", range(3))
+    found, cursor = told(source(logs), cursor)
+    assert found == []
+
+
+def test_unusable_files_that_are_long_gone_are_forgotten(logs, monkeypatch):
+    monkeypatch.setattr(arrivals_cursor, "_GONE", 5)
+    cursor, arrivals = None, source(logs)
+    for number in range(20):
+        (logs / f"{number}.txt").write_text("no log\n")
+        found, cursor = told(arrivals, cursor, polls=1)
+        assert found == [f"{number}.txt"]
+        (logs / f"{number}.txt").unlink()
+    assert len(cursor["told"]) <= 5 + 2
