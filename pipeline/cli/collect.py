@@ -19,6 +19,7 @@ from pipeline.runtime.kafka.collect import Collector
 from pipeline.runtime.kafka.topics import verify
 from pipeline.runtime.live.live_feeds import live_feeds
 from pipeline.runtime.metrics import Metrics
+from pipeline.runtime.named_paths import refuse_missing, wait_for_missing
 from pipeline.runtime.stopping import stopping
 from pipeline.runtime.telemetry import get_logger, unit_of_work
 from pipeline.runtime.tracing import traced
@@ -57,6 +58,10 @@ def collect(
     settings = load(config)
     start_logging()
     log, metrics, health = get_logger("collect"), Metrics(), Health()
+    if follow:
+        wait_for_missing(paths or [], advisories or [], log)
+    else:
+        refuse_missing(paths or [], advisories or [])
     with ExitStack() as stack:
         stopped = stack.enter_context(stopping())
         normalise = normalising(settings, state)

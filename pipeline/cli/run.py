@@ -27,6 +27,7 @@ from pipeline.runtime.live.live_feeds import live_feeds
 from pipeline.runtime.live.pool import DaemonPool
 from pipeline.runtime.memory import keep_freed
 from pipeline.runtime.metrics import Metrics
+from pipeline.runtime.named_paths import refuse_missing, wait_for_missing
 from pipeline.runtime.notify_settings import settings_of
 from pipeline.runtime.notifying import Notifier
 from pipeline.runtime.stopping import stopping
@@ -74,9 +75,13 @@ def run(
     """
     settings = load(config)
     start_logging()
+    log, metrics, health = get_logger("run"), Metrics(), Health()
+    if follow:
+        wait_for_missing(paths or [], advisories or [], log)
+    else:
+        refuse_missing(paths or [], advisories or [])
     warm_up()
     keep_freed()
-    log, metrics, health = get_logger("run"), Metrics(), Health()
     normalise = normalising(settings, state)
     with ExitStack() as stack:
         stopped = stack.enter_context(stopping())

@@ -28,6 +28,7 @@ from pipeline.runtime.arrivals_cursor import cursor_of, position, remembered, to
 from pipeline.runtime.arrivals_times import arrival
 from pipeline.runtime.arrivals_told import news
 from pipeline.runtime.days import main_stretch
+from pipeline.runtime.named_paths import is_there
 from pipeline.runtime.parsing import fingerprint, parse_all
 from pipeline.runtime.spool import DAY_US, load_day, with_tenant
 
@@ -198,6 +199,8 @@ class Arrivals:
 
     def _say(self, rejects: Sequence[Reject]) -> None:
         """One line however many there are: each is a dead letter, too."""
+        # Of those that are not there yet it was said that they are waited for.
+        rejects = [r for r in rejects if is_there(r.path)]
         if rejects and self._log is not None:
             first = rejects[0]
             self._log.warning(

@@ -28,6 +28,7 @@ from pipeline.model.errors import FatalError
 from pipeline.runtime.days import main_stretch
 from pipeline.runtime.exposure import Exposures
 from pipeline.runtime.keys import privacy_key
+from pipeline.runtime.named_paths import refuse_missing
 from pipeline.runtime.outputs import BlockOutputs, write_json, write_lines
 from pipeline.runtime.parsing import fingerprint, parse_all
 from pipeline.runtime.spool import DAY_US, load_day, with_tenant
@@ -93,6 +94,7 @@ def backfill(
         ConfigError: a path is missing or the key cannot be had.
         FatalError: the disk is full, or the output folder cannot be written.
     """
+    refuse_missing(request.paths, request.advisory_paths)
     spool = request.out / ".outrider" / "spool"
     try:
         spool.mkdir(parents=True, exist_ok=True)
