@@ -16,7 +16,9 @@ from pipeline.cli.output import print_text
 from pipeline.cli.warming import warm_up
 from pipeline.ledger.store import Ledger
 from pipeline.model.clock import SystemClock
+from pipeline.model.errors import ExitCode
 from pipeline.notify.words import plural
+from pipeline.report.quality import unread_notes
 from pipeline.runtime.config import load
 from pipeline.runtime.destinations import chosen, people, records
 from pipeline.runtime.health import Health, HealthServer
@@ -34,6 +36,7 @@ from pipeline.runtime.stopping import stopping
 from pipeline.runtime.telemetry import get_logger, unit_of_work
 from pipeline.runtime.tracing import traced
 from pipeline.runtime.turning import turn
+from pipeline.runtime.unread import unread_files
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 DEFAULT_STATE = Path("outrider-state")
@@ -71,7 +74,7 @@ def run(
     Killed at any moment and started again, it goes on where it was. Results are appended to
     incidents.ndjson and flags.ndjson in DIR, and go to the destinations of [deliver]. SIGTERM or
     Ctrl-C ends it after the step it is in, with exit code 0; a second one ends it at once, with
-    130.
+    130. At the end of its files the exit code is 4 if one was not read, or not to its end.
     """
     settings = load(config)
     start_logging()
@@ -148,3 +151,7 @@ def run(
             work.update(stopped=stopped.is_set())
     revisions = plural(counted["documents"], "revision")
     print_text(f"{revisions} of flags and incidents in {state}/incidents.ndjson and flags.ndjson")
+    # Who stops a run wants no more of it: only one that came to its end can lack something.
+    if files.unread and not stopped.is_set():
+        print_text("\n".join(unread_notes(unread_files(files.unread))))
+        raise typer.Exit(ExitCode.PARTIAL_DATA)

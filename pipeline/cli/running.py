@@ -12,7 +12,7 @@ from pipeline.model.vocabulary import Verdict
 from pipeline.notify.words import duration, plural
 from pipeline.report.folder import Folder, urgency
 from pipeline.report.html import write_report
-from pipeline.report.quality import quality
+from pipeline.report.quality import as_dict, number, quality
 from pipeline.report.text import INCIDENT_HEAD, incident_row, incident_text, table
 from pipeline.runtime.backfill import BackfillRequest, BackfillResult, backfill
 from pipeline.runtime.progress import Progress
@@ -52,11 +52,16 @@ def run_backfill(request: BackfillRequest, config: Config) -> Outcome:
 
 
 def exit_code(outcome: Outcome, *, fail_on_incident: bool) -> ExitCode:
-    """What to tell the caller: an outage goes before missing data."""
+    """What to tell the caller: an outage goes before missing data.
+
+    Records that were rejected are no missing data: a few of millions are in every export. A file
+    that was not read may hold anything.
+    """
     outages = [i for i in outcome.incidents if i.verdict is Verdict.SERVICE_OUTAGE]
     if fail_on_incident and outages:
         return ExitCode.INCIDENT_FOUND
-    return ExitCode.PARTIAL_DATA if outcome.result.blind else ExitCode.OK
+    missing = outcome.result.blind or outcome.result.unread
+    return ExitCode.PARTIAL_DATA if missing else ExitCode.OK
 
 
 def as_json(outcome: Outcome) -> dict[str, Any]:
@@ -75,7 +80,7 @@ def as_text(outcome: Outcome, time_zone: str) -> str:
     """The result for a person: the worst in ten seconds each, the others by a line."""
     found = outcome.incidents
     known = Folder(outcome.result.out).advisories()
-    parts = [_headline(found)]
+    parts = [_headline(found, outcome.result.summary)]
     parts += [
         incident_text(i, time_zone=time_zone, advisories=known) for i in found[:SHOWN_IN_FULL]
     ]
@@ -85,11 +90,22 @@ def as_text(outcome: Outcome, time_zone: str) -> str:
     return "\n\n".join([*parts, _closing(outcome)])
 
 
-def _headline(found: list[Incident]) -> str:
+def _headline(found: list[Incident], summary: dict[str, Any]) -> str:
+    records = as_dict(summary.get("records"))
+    if not found and not number(records.get("events")):
+        return f"Nothing was judged: {_nothing(records, summary)}. This is no all-clear."
     if not found:
         return "No incident found."
     outages = sum(i.verdict is Verdict.SERVICE_OUTAGE for i in found)
     return f"{plural(len(found), 'incident')}, {plural(outages, 'outage')} of Microsoft 365."
+
+
+def _nothing(records: dict[str, Any], summary: dict[str, Any]) -> str:
+    """Why no record was left."""
+    if number(records.get("received")):
+        return "none of the records could be used"
+    empty = number(summary.get("empty_files"))
+    return f"no record was read ({plural(empty, 'empty file')})" if empty else "no record was read"
 
 
 def _closing(outcome: Outcome) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 
 class RejectReason(StrEnum):
@@ -22,6 +23,12 @@ class RejectReason(StrEnum):
     TOO_LARGE = "too_large"
 
 
+# What only a file as a whole can be; a record has one of the others.
+_OF_FILES: Final = frozenset(
+    {RejectReason.TRUNCATED, RejectReason.UNREADABLE, RejectReason.TOO_LARGE}
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Reject:
     """One record, or one whole input, that was set aside.
@@ -37,3 +44,8 @@ class Reject:
     line: int | None = None
     record: int | None = None
     offset: int | None = None
+
+    @property
+    def loses_file(self) -> bool:
+        """Whether a file was not read, or not to its end: nobody knows what is missing then."""
+        return self.reason in _OF_FILES or (self.line, self.record, self.offset) == (None,) * 3

@@ -34,7 +34,7 @@ def quality(summary: Mapping[str, Any], damaged: Mapping[str, int]) -> Quality:
     """Read a summary (``outrider.summary/1``); whatever is missing or odd is left out."""
     gaps = [g for g in as_list(summary.get("gaps")) if isinstance(g, dict)]
     return Quality(
-        totals=_totals(as_dict(summary.get("records"))),
+        totals=_totals(as_dict(summary.get("records")), as_dict(summary.get("unread_files"))),
         sources=[_source(k, as_dict(v)) for k, v in as_dict(summary.get("by_source")).items()],
         gaps=[_gap(g) for g in gaps[:_SHOWN]],
         gaps_left_out=max(0, len(gaps) - _SHOWN),
@@ -71,7 +71,7 @@ def when(value: Any) -> datetime | None:
         return None
 
 
-def _totals(records: dict[str, Any]) -> list[tuple[str, str]]:
+def _totals(records: dict[str, Any], unread: dict[str, Any]) -> list[tuple[str, str]]:
     names = {
         "received": "Records read",
         "events": "Became events",
@@ -80,9 +80,12 @@ def _totals(records: dict[str, Any]) -> list[tuple[str, str]]:
         "rejected": "Rejected",
     }
     rows = [(label, count(number(records[k]))) for k, label in names.items() if k in records]
-    outside = number(records.get("outside"))
-    # Told only when something was asked to be left out.
-    return [*rows, ("Outside the time asked for", count(outside))] if outside else rows
+    # Told only where there is something to tell.
+    further = {
+        "Outside the time asked for": number(records.get("outside")),
+        "Files not read": number(unread.get("files")),
+    }
+    return [*rows, *((label, count(n)) for label, n in further.items() if n)]
 
 
 def _label(source: Any) -> str:
@@ -135,8 +138,20 @@ def _unmatched(summary: Mapping[str, Any]) -> list[tuple[str, ...]]:
     ]
 
 
+def unread_notes(unread: Mapping[str, Any]) -> list[str]:
+    """Which files were not read, or not to their end, and what to do about each."""
+    first = [f for f in as_list(unread.get("first")) if isinstance(f, dict)][:_SHOWN]
+    notes = [
+        f"Not read, or not to its end: {clean(f.get('path', '-'), 200)} "
+        f"({clean(f.get('detail', '-'), 200)})."
+        for f in first
+    ]
+    more = int(number(unread.get("files"))) - len(first)
+    return [*notes, f"The same goes for {plural(more, 'more file')}."] if more > 0 else notes
+
+
 def _notes(summary: Mapping[str, Any]) -> list[str]:
-    notes = []
+    notes = unread_notes(as_dict(summary.get("unread_files")))
     for source, share in as_dict(summary.get("unmatched_client_share")).items():
         if number(share) > 0:
             notes.append(

@@ -26,9 +26,8 @@ from pipeline.model.ids import content_id
 from pipeline.model.reject import Reject
 from pipeline.runtime.arrivals_cursor import cursor_of, position, remembered, told_in
 from pipeline.runtime.arrivals_times import arrival
-from pipeline.runtime.arrivals_told import news
+from pipeline.runtime.arrivals_told import SetAside, news
 from pipeline.runtime.days import main_stretch
-from pipeline.runtime.named_paths import is_there
 from pipeline.runtime.parsing import fingerprint, parse_all
 from pipeline.runtime.spool import DAY_US, load_day, with_tenant
 
@@ -121,9 +120,14 @@ class Arrivals:
         self._scatter = scatter
         self._follow = follow
         self._stop = stop
-        self._log = log
+        self._aside = SetAside(log)
         self._generation: _Generation | None = None
         self._day: tuple[int, pa.Table, np.ndarray[Any, np.dtype[np.int64]]] | None = None
+
+    @property
+    def unread(self) -> list[Reject]:
+        """Of the files told since this was made, those not read, or not to their end."""
+        return self._aside.unread
 
     @property
     def end_us(self) -> int:
@@ -158,7 +162,7 @@ class Arrivals:
             except _StopError:
                 return Poll((), (), cursor or cursor_of(done, told), read_at=from_us(0))
             plan_rejects, told = news(layout.rejects, told)
-            self._say(plan_rejects)
+            self._aside.say(plan_rejects)
         if made is None:
             self._forget()
             return Poll(
@@ -170,6 +174,7 @@ class Arrivals:
             )
         first = not units
         rejects = [*plan_rejects, *(made.rejects if first else ())]
+        self._aside.keep(rejects)
         days = [d for d in made.days if d >= day] if units else list(made.days)
         while days and row >= len(self._arrived(days[0])[1]):
             days, row = days[1:], 0
@@ -196,20 +201,6 @@ class Arrivals:
             received=received,
             ignored=ignored,
         )
-
-    def _say(self, rejects: Sequence[Reject]) -> None:
-        """One line however many there are: each is a dead letter, too."""
-        # Of those that are not there yet it was said that they are waited for.
-        rejects = [r for r in rejects if is_there(r.path)]
-        if rejects and self._log is not None:
-            first = rejects[0]
-            self._log.warning(
-                "files",
-                outcome="set aside",
-                files=len(rejects),
-                first=first.path,
-                error=f"{first.reason}: {first.detail}",
-            )
 
     def _forget(self) -> None:
         if self._generation is not None:

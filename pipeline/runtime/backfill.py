@@ -73,12 +73,21 @@ class BackfillRequest:
 
 @dataclass(frozen=True, slots=True)
 class BackfillResult:
-    """What came of it; ``incidents`` holds the last revision of each."""
+    """What came of it.
+
+    Attributes:
+        summary: as ``summary.json`` has it.
+        incidents: the last revision of each.
+        blind: whether there were gaps, or nothing to judge.
+        out: the folder.
+        unread: files that were not read, or not to their end.
+    """
 
     summary: dict[str, Any]
     incidents: tuple[Incident, ...]
     blind: bool
     out: Path
+    unread: int = 0
 
 
 def backfill(
@@ -262,4 +271,5 @@ class _Run:
             write_lines(out / "users.ndjson", [{"user": k, "name": v} for k, v in names.items()])
         summary = summarise(self.facts, manifests, incidents)
         write_json(out / "summary.json", summary)
-        return BackfillResult(summary, tuple(incidents), bool(summary["blind"]), out)
+        unread = int(summary["unread_files"]["files"])
+        return BackfillResult(summary, tuple(incidents), bool(summary["blind"]), out, unread)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from structlog.typing import FilteringBoundLogger
 
+    from pipeline.model.reject import Reject
     from pipeline.runtime.config import Config
 
 
@@ -80,6 +81,11 @@ class Files:
                 stop=stop,
                 log=log,
             )
+
+    @property
+    def unread(self) -> list[Reject]:
+        """Files told in this process that were not read, or not to their end."""
+        return [reject for source in self.sources.values() for reject in source.unread]
 
     def unnamed(self) -> str:
         """Tenant of records that name none."""

@@ -10,9 +10,11 @@ import numpy as np
 
 from connectors.normalise.tally import Tally
 from pipeline.model.clock import rfc3339
-from pipeline.model.documents import to_json
+from pipeline.model.documents import from_json, to_json
+from pipeline.model.reject import Reject
 from pipeline.model.vocabulary import Client, Source
 from pipeline.runtime.parsing import tally_of
+from pipeline.runtime.unread import unread_files
 from pipeline.window.stage import moment_after
 
 if TYPE_CHECKING:
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from pipeline.model.incident import Incident
-    from pipeline.model.reject import Reject
     from pipeline.model.vocabulary import Service
     from pipeline.model.window import Gap, WindowBlock
     from pipeline.runtime.spool import Manifest
@@ -120,7 +121,8 @@ def summarise(
     tally = Tally()
     for manifest in manifests:
         tally.merge(tally_of(manifest.tally))
-    rejects = Counter(str(r.reason) for r in (*facts.plan_rejects, *facts.advisory_rejects))
+    rejected_files = (*facts.plan_rejects, *facts.advisory_rejects)
+    rejects = Counter(str(r.reason) for r in rejected_files)
     rejects.update(r["reason"] for m in manifests for r in m.rejects)
     received = sum(m.received for m in manifests)
     ignored = sum(m.ignored for m in manifests)
@@ -154,6 +156,9 @@ def summarise(
             {"code": code, "records": n} for code, n in tally.unknown_codes.most_common(_TOP)
         ],
         "rejects_by_reason": dict(sorted(rejects.items())),
+        "unread_files": unread_files(
+            [*rejected_files, *(from_json(Reject, r) for m in manifests for r in m.rejects)]
+        ),
         "partial_tails": [{"path": p, "offset": o} for p, o in tally.partial_tails],
         "empty_files": facts.empty_files + tally.empty_files,
         "gaps": [to_json(gap) for gap in facts.gaps],

@@ -74,6 +74,7 @@ def test_quality_in_sentences(sample: ModuleType) -> None:
 def test_an_odd_summary_is_no_error() -> None:
     for odd in (None, 3, "x", [], [None], {"a": None}, [{"start": 3, "end": []}]):
         keys = ("records", "by_source", "gaps", "unmatched_clients", "unknown_codes",
-                "rejects_by_reason", "system_share", "unmatched_client_share", "partial_tails")  # fmt: skip
+                "rejects_by_reason", "system_share", "unmatched_client_share", "partial_tails",
+                "unread_files")  # fmt: skip
         quality(dict.fromkeys(keys, odd), {})
     assert quality({"by_source": {"x": {"completeness": None}}}, {}).sources[0][3] == "-"
