@@ -138,7 +138,7 @@ def _run(unit: FileUnit, source: Input, intake: Intake, lines: _Lines) -> Iterat
         yield from ParquetReader(unit.path, intake).run()
     elif form is Form.PARQUET:
         intake.reject(
-            RejectReason.UNKNOWN_SHAPE, "Parquet is read from plain files only; unpack or save it"
+            RejectReason.UNREADABLE, "Parquet is read from plain files only; unpack or save it"
         )
     elif form is Form.ADVISORY:
         intake.reject(

@@ -117,7 +117,7 @@ class CsvReader:
     def _refuse_row(self, row: pa_csv.InvalidRow) -> str:
         self._rows += 1
         self._intake.mark(row.number, 0)
-        self._intake.reject(RejectReason.NOT_JSON, f"the row {_WRONG_WIDTH}", line=row.number)
+        self._intake.reject(RejectReason.WRONG_WIDTH, f"the row {_WRONG_WIDTH}", line=row.number)
         return "skip"
 
     def _take(self, batch: pa.RecordBatch) -> None:
@@ -214,7 +214,7 @@ class CsvReader:
             self._intake.mark(rows.line_num, 0)
             if len(row) != self._width:
                 self._intake.reject(
-                    RejectReason.NOT_JSON, f"the row {_WRONG_WIDTH}", line=rows.line_num
+                    RejectReason.WRONG_WIDTH, f"the row {_WRONG_WIDTH}", line=rows.line_num
                 )
             else:
                 self._take_row([_sound(row[i]) for i in wanted])

@@ -19,6 +19,7 @@ class RejectReason(StrEnum):
     MISSING_FIELD = "missing_field"
     BAD_TIME = "bad_time"
     BAD_VALUE = "bad_value"
+    WRONG_WIDTH = "wrong_width"
     UNREADABLE = "unreadable"
     TOO_LARGE = "too_large"
 

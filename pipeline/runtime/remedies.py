@@ -42,6 +42,10 @@ _REMEDIES: Final[dict[str, Remedy]] = {
         "a time that cannot be read", "export again with times in ISO 8601"
     ),
     RejectReason.BAD_VALUE: Remedy("a field of another kind", "export again, without editing"),
+    RejectReason.WRONG_WIDTH: Remedy(
+        "a row of a table with more or fewer columns than its header",
+        "export the table again, with quotes around text",
+    ),
     RejectReason.UNREADABLE: Remedy(
         "a file that cannot be opened or unpacked", "check the path, its permissions and the file"
     ),

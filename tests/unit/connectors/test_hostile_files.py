@@ -209,6 +209,7 @@ def test_a_bomb_in_a_bomb_is_not_opened(tmp_path: Path) -> None:
         (b"\x89PNG\r\n\x1a\n\0\0", "neither"),
         (b"name,age\njo,3\n", "neither"),
         (b"PAR1 but no parquet", "parquet"),
+        (gzip.compress(b"PAR1 and more"), "parquet is read from plain files only"),
     ],
 )
 def test_files_of_other_kinds_are_refused_with_the_remedy(
@@ -218,6 +219,7 @@ def test_files_of_other_kinds_are_refused_with_the_remedy(
     found = v.Read(tmp_path)
     (reject,) = found.rejects
     assert words in reject.detail.casefold()
+    assert reject.loses_file
 
 
 @pytest.mark.parametrize("data", [v.lines([v.sign_in(1)]), v.table([v.portal(v.sign_in(1))])])
@@ -259,7 +261,7 @@ def test_rows_of_a_csv_that_cannot_be_used(tmp_path: Path) -> None:
     assert len(found.rows) == 3
     assert {r.reason for r in found.rejects} == {
         RejectReason.BAD_ENCODING,
-        RejectReason.NOT_JSON,
+        RejectReason.WRONG_WIDTH,
     }
 
 
@@ -270,7 +272,7 @@ def test_a_quote_that_is_never_closed_does_not_end_the_csv(tmp_path: Path) -> No
     found = v.Read(tmp_path)
     assert len(found.rows) > 5000
     assert found.rejects
-    assert {r.reason for r in found.rejects} <= {RejectReason.TOO_LONG, RejectReason.NOT_JSON}
+    assert {r.reason for r in found.rejects} <= {RejectReason.TOO_LONG, RejectReason.WRONG_WIDTH}
 
 
 def test_an_audit_csv_with_a_cut_cell(tmp_path: Path) -> None:
