@@ -11,7 +11,7 @@ from pipeline.cli.output import note
 from pipeline.model.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from pipeline.report.folder import Folder
 
@@ -52,10 +52,15 @@ def one_of(ids: Iterable[str], wanted: str, what: str, where: Path) -> str:
         raise ConfigError(
             f"{where}: {wanted!r} begins {len(found)} {_plural(what)}: {', '.join(found[:5])}"
         )
-    raise ConfigError(f"{where}: no {what} {wanted!r}; there {_are(known, what)}")
+    raise ConfigError(f"{where}: no {what} {wanted!r}; there {are_there(known, what)}")
 
 
-def _are(known: list[str], what: str) -> str:
+def are_there(known: Sequence[str], what: str) -> str:
+    """What there is instead of what was asked for, at most five of them.
+
+    >>> are_there(["contoso", "fabrikam"], "tenant")
+    'is contoso, fabrikam'
+    """
     if not known:
         return f"are no {_plural(what)}"
     more = f" and {len(known) - 5} more" if len(known) > 5 else ""

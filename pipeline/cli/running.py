@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pipeline.cli.folders import are_there
 from pipeline.model.documents import to_json
 from pipeline.model.errors import ExitCode
 from pipeline.model.vocabulary import Verdict
@@ -29,10 +30,11 @@ SHOWN_IN_FULL = 3
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A finished backfill and the page that tells it."""
+    """A finished backfill, the page that tells it, and the tenant that was asked for."""
 
     result: BackfillResult
     report: Path
+    tenant: str | None = None
 
     @property
     def incidents(self) -> list[Incident]:
@@ -48,7 +50,7 @@ def run_backfill(request: BackfillRequest, config: Config) -> Outcome:
         with unit_of_work(log, "report") as work:
             report = write_report(result.out, time_zone=config.tenant.time_zone)
             work["bytes"] = report.stat().st_size
-    return Outcome(result, report)
+    return Outcome(result, report, request.tenant)
 
 
 def exit_code(outcome: Outcome, *, fail_on_incident: bool) -> ExitCode:
@@ -80,7 +82,7 @@ def as_text(outcome: Outcome, time_zone: str) -> str:
     """The result for a person: the worst in ten seconds each, the others by a line."""
     found = outcome.incidents
     known = Folder(outcome.result.out).advisories()
-    parts = [_headline(found, outcome.result.summary)]
+    parts = [_headline(outcome)]
     parts += [
         incident_text(i, time_zone=time_zone, advisories=known) for i in found[:SHOWN_IN_FULL]
     ]
@@ -90,21 +92,26 @@ def as_text(outcome: Outcome, time_zone: str) -> str:
     return "\n\n".join([*parts, _closing(outcome)])
 
 
-def _headline(found: list[Incident], summary: dict[str, Any]) -> str:
-    records = as_dict(summary.get("records"))
-    if not found and not number(records.get("events")):
-        return f"Nothing was judged: {_nothing(records, summary)}. This is no all-clear."
+def _headline(outcome: Outcome) -> str:
+    found = outcome.result.incidents
+    if not found and not number(as_dict(outcome.result.summary.get("records")).get("events")):
+        return f"Nothing was judged: {_nothing(outcome)}. This is no all-clear."
     if not found:
         return "No incident found."
     outages = sum(i.verdict is Verdict.SERVICE_OUTAGE for i in found)
     return f"{plural(len(found), 'incident')}, {plural(outages, 'outage')} of Microsoft 365."
 
 
-def _nothing(records: dict[str, Any], summary: dict[str, Any]) -> str:
+def _nothing(outcome: Outcome) -> str:
     """Why no record was left."""
+    summary, named = outcome.result.summary, outcome.result.tenants
+    records, empty = as_dict(summary.get("records")), number(summary.get("empty_files"))
+    if outcome.tenant is not None and named and outcome.tenant not in named:
+        return f"no record is of tenant {outcome.tenant}; there {are_there(named, 'tenant')}"
+    if number(records.get("outside")):
+        return "no record is of the time asked for"
     if number(records.get("received")):
         return "none of the records could be used"
-    empty = number(summary.get("empty_files"))
     return f"no record was read ({plural(empty, 'empty file')})" if empty else "no record was read"
 
 

@@ -82,7 +82,7 @@ def _totals(records: dict[str, Any], unread: dict[str, Any]) -> list[tuple[str, 
     rows = [(label, count(number(records[k]))) for k, label in names.items() if k in records]
     # Told only where there is something to tell.
     further = {
-        "Outside the time asked for": number(records.get("outside")),
+        "Left out of judging": number(records.get("outside")),
         "Files not read": number(unread.get("files")),
     }
     return [*rows, *((label, count(n)) for label, n in further.items() if n)]

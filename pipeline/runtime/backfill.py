@@ -81,6 +81,7 @@ class BackfillResult:
         blind: whether there were gaps, or nothing to judge.
         out: the folder.
         unread: files that were not read, or not to their end.
+        tenants: whose records there are, also those that were left out.
     """
 
     summary: dict[str, Any]
@@ -88,6 +89,7 @@ class BackfillResult:
     blind: bool
     out: Path
     unread: int = 0
+    tenants: tuple[str, ...] = ()
 
 
 def backfill(
@@ -272,4 +274,7 @@ class _Run:
         summary = summarise(self.facts, manifests, incidents)
         write_json(out / "summary.json", summary)
         unread = int(summary["unread_files"]["files"])
-        return BackfillResult(summary, tuple(incidents), bool(summary["blind"]), out, unread)
+        named = {name for m in manifests for name in m.tenants} - {UNNAMED}
+        return BackfillResult(
+            summary, tuple(incidents), bool(summary["blind"]), out, unread, tuple(sorted(named))
+        )

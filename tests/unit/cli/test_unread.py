@@ -1,4 +1,4 @@
-"""Files that could not be read are counted, named with their remedy, and give exit code 4."""
+"""What is missing in a result is counted, named with its remedy, and gives exit code 4."""
 
 from __future__ import annotations
 
@@ -90,3 +90,22 @@ def test_a_backfill_without_a_record_says_why_nothing_was_found(data, told, logs
     (logs / "a.jsonl").write_bytes(data)
     assert main(["backfill", "logs"]) == 4
     assert capsys.readouterr().out.startswith(told)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--tenant", "nosuch"], "no record is of tenant nosuch; there is contoso, fabrikam."),
+        (["--from", "2031-01-01"], "no record is of the time asked for."),
+    ],
+)
+def test_a_backfill_that_leaves_everything_out_says_by_what(words, told, logs, capsys):
+    records = [
+        v.envelope(v.sign_in(n)) | {"tenantId": name}
+        for n, name in enumerate(["contoso", "fabrikam"] * 20)
+    ]
+    (logs / "a.jsonl").write_bytes(v.lines(records))
+    assert main(["backfill", "logs", *words]) == 4
+    said = capsys.readouterr().out
+    assert said.startswith(f"Nothing was judged: {told} This is no all-clear.")
+    assert "Left out of judging       40" in said
