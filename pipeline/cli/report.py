@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final, NamedTuple, TypeAlias
 
 import typer
 
-from pipeline.cli.folders import JsonOption, check_zone
+from pipeline.cli.folders import JsonOption, are_there, check_zone
 from pipeline.cli.output import note, print_json, print_text
 from pipeline.cli.stores import DEFAULT_STATE
 from pipeline.model.clock import SystemClock
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, add_completion=False)
 
 LEDGER: Final = "ledger.sqlite"
+# Every backfill writes them, whatever it finds.
+_RESULTS: Final = ("summary.json", "incidents.ndjson")
 
 _Folder: TypeAlias = Annotated[
     Path | None,
@@ -130,6 +132,9 @@ def _report(
     if folder is not None and state is not None:
         raise ConfigError(f"{folder}: give a folder of a backfill or --state, not both")
     with closing(_origin(folder, state, tenant)) as origin:
+        if tenant is not None and not origin.has(tenant):
+            where, known = folder or state or DEFAULT_STATE, origin.tenants()
+            raise ConfigError(f"{where}: no tenant {tenant!r}; there {are_there(known, 'tenant')}")
         made = PeriodReport(origin, period, tenant=tenant)
     page = made.html() if printer is not None or out is not None or not as_json else ""
     if out is None and not as_json:
@@ -144,13 +149,24 @@ def _report(
         print_text(
             "\n".join(str(path) for path in (out, printer and printer.path) if path is not None)
         )
+    if not made.now.watched and not made.now.incidents:
+        note(
+            f"{period.name}: no records of this time were judged, so nothing is known of it; "
+            "this is no all-clear"
+        )
     for name, lines in origin.damaged.items():
         note(f"{name}: {lines} unreadable line(s) left out")
 
 
 def _origin(folder: Path | None, state: Path | None, tenant: str | None) -> Origin:
     if folder is not None:
-        return FolderOrigin(folder)
+        origin = FolderOrigin(folder)
+        if not any((folder / name).exists() for name in _RESULTS):
+            raise ConfigError(
+                f"{folder}: no result of a backfill is in it; give the folder that "
+                "'outrider backfill --out' wrote, or --state for that of a run"
+            )
+        return origin
     return LedgerOrigin((state or DEFAULT_STATE) / LEDGER, tenant=tenant)
 
 

@@ -41,6 +41,15 @@ class FolderOrigin:
         self._histories = self._folder.incidents()
         self._summary = self._folder.summary()
 
+    def has(self, tenant: str) -> bool:
+        """Whether the summary or an incident names it."""
+        return tenant in self.tenants()
+
+    def tenants(self) -> list[str]:
+        """Those of the summary and of the incidents."""
+        judged = {str(name) for name in as_list(self._summary.get("tenants"))}
+        return sorted(judged.union(*(h[-1].tenants for h in self._histories)))
+
     def incidents(self, begin: datetime, end: datetime) -> list[Incident]:
         """The last revision of each incident; the caller leaves out what lies outside."""
         del begin

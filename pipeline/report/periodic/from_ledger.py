@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 _SECOND_US: Final = 1_000_000
+_LAST: Final = 2**33  # seconds: the year 2242
 
 
 class LedgerOrigin:
@@ -64,6 +65,20 @@ class LedgerOrigin:
         """Let go of the file."""
         self._moment.close()
         self._reader.close()
+
+    def has(self, tenant: str) -> bool:
+        """Whether it was ever judged, or an incident names it."""
+        reader = self._reader
+        return (
+            bool(reader.clocks((tenant,)))
+            or bool(reader.judged_hours(0, _LAST, (tenant,)))
+            or any(True for _ in reader.last_incidents((tenant,)))
+        )
+
+    def tenants(self) -> list[str]:
+        """Those that are judged now; if there are none, those whose hours are kept."""
+        running = self._reader.clocks()
+        return sorted(running or {tenant for tenant, _ in self._reader.judged_hours(0, _LAST)})
 
     def incidents(self, begin: datetime, end: datetime) -> list[Incident]:
         """The last revision of each incident; the caller leaves out what lies outside."""

@@ -75,6 +75,14 @@ class Origin(Protocol):
     told: str
     damaged: dict[str, int]
 
+    def has(self, tenant: str) -> bool:
+        """Whether anything is known of a tenant."""
+        ...
+
+    def tenants(self) -> list[str]:
+        """The tenants that are known, in order."""
+        ...
+
     def incidents(self, begin: datetime, end: datetime) -> list[Incident]:
         """The last revision of each incident begun before ``end``, in any order.
 

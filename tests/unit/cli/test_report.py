@@ -62,6 +62,40 @@ def test_what_cannot_be_reported_is_refused_in_a_sentence(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("kind", ["folder", "ledger"])
+def test_a_tenant_that_is_not_there_is_refused_with_those_that_are(
+    kind, folder, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    fill(tmp_path / "ledger.sqlite")
+    before = sorted(tmp_path.iterdir())
+    place = [str(folder)] if kind == "folder" else ["--state", str(tmp_path)]
+    words = ["report", "daily", *place, "--date", "2026-03-19", "--tenant"]
+    assert main([*words, "nosuch"]) == 2
+    assert f"no tenant 'nosuch'; there is {SAMPLE.TENANT}\n" in capsys.readouterr().err
+    assert [p for p in sorted(tmp_path.iterdir()) if "sqlite-" not in p.name] == before
+    assert main([*words, SAMPLE.TENANT]) == 0
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("kind", ["folder", "ledger"])
+def test_a_time_that_nothing_is_known_of_is_said_on_the_terminal(kind, folder, tmp_path, capsys):
+    fill(tmp_path / "ledger.sqlite")
+    place = [str(folder)] if kind == "folder" else ["--state", str(tmp_path)]
+    words = ["--date", "2027-01-01", "--out", str(tmp_path / "x.html")]
+    assert main(["report", "daily", *place, *words]) == 0
+    assert "outrider: 2027-01-01: no records of this time were judged" in capsys.readouterr().err
+
+
+def test_a_folder_of_logs_is_no_result(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "a.jsonl").write_text("{}\n")
+    assert main(["report", "daily", "logs"]) == 2
+    assert "logs: no result of a backfill is in it" in capsys.readouterr().err
+    assert [p.name for p in tmp_path.iterdir()] == ["logs"]
+
+
 def test_a_page_that_cannot_be_written_is_told(folder, tmp_path, capsys):
     out = tmp_path / "nowhere" / "x.html"
     assert main(["report", "daily", str(folder), "--date", "2026-03-19", "--out", str(out)]) == 1
