@@ -19,7 +19,7 @@ from pipeline.cli.folders import (
 )
 from pipeline.cli.incidents_desk import ack, silence
 from pipeline.cli.incidents_route import app as route
-from pipeline.cli.output import print_json, print_json_array, print_text
+from pipeline.cli.output import print_json, print_json_array, print_text, write_file
 from pipeline.model.documents import to_json
 from pipeline.report.folder import Folder
 from pipeline.report.text import INCIDENT_HEAD, incident_row, incident_text, table
@@ -96,9 +96,7 @@ def explain(
         flag = one_of(incident.flag_ids, flag, "flag", source.path)
     told, left_out = explain_incident(source, incident, flag=flag, every=every)
     if plot is not None:
-        plot.write_text(
-            explanation_plot(f"Evidence of {incident.incident_id}", told), encoding="utf-8"
-        )
+        write_file(plot, explanation_plot(f"Evidence of {incident.incident_id}", told))
     if as_json:
         flags = [explanation_json(e) for e in told]
         print_json({"incident_id": incident.incident_id, "flags": flags})

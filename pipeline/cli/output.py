@@ -1,4 +1,4 @@
-"""Results on standard output, times from the command line."""
+"""Results on standard output or in a file, times from the command line."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from pipeline.model.errors import ConfigError
+from pipeline.model.errors import ConfigError, FatalError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
 
 def print_text(text: str) -> None:
@@ -36,6 +37,20 @@ def print_json_array(values: Iterable[Any]) -> None:
 def note(text: str) -> None:
     """Write a remark to standard error."""
     sys.stderr.write(f"outrider: {text}\n")
+
+
+def write_file(path: Path, text: str) -> None:
+    """Write a file that a person named; it appears whole, or the one of before stays.
+
+    Raises:
+        FatalError: it cannot be written.
+    """
+    draft = path.with_name(f".{path.name}.tmp")
+    try:
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(path)
+    except OSError as error:
+        raise FatalError(f"{path}: cannot be written ({error.strerror})") from error
 
 
 def parse_time(flag: str, text: str | None) -> datetime | None:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Final, NamedTuple, TypeAlias
 import typer
 
 from pipeline.cli.folders import JsonOption, are_there, check_zone
-from pipeline.cli.output import note, print_json, print_text
+from pipeline.cli.output import note, print_json, print_text, write_file
 from pipeline.cli.stores import DEFAULT_STATE
 from pipeline.model.clock import SystemClock
-from pipeline.model.errors import ConfigError, FatalError
+from pipeline.model.errors import ConfigError
 from pipeline.report.periodic.from_folder import FolderOrigin
 from pipeline.report.periodic.from_ledger import LedgerOrigin
 from pipeline.report.periodic.pdf import VARIABLE, write_pdf
@@ -140,7 +140,7 @@ def _report(
     if out is None and not as_json:
         out = Path(f"{file_name(period, tenant)}.html")
     for path in filter(None, (out,)):
-        _write(path, page)
+        write_file(path, page)
     if printer is not None:
         write_pdf(page, printer.path, printer.program)
     if as_json:
@@ -168,12 +168,3 @@ def _origin(folder: Path | None, state: Path | None, tenant: str | None) -> Orig
             )
         return origin
     return LedgerOrigin((state or DEFAULT_STATE) / LEDGER, tenant=tenant)
-
-
-def _write(path: Path, text: str) -> None:
-    draft = path.with_name(f".{path.name}.tmp")
-    try:
-        draft.write_text(text, encoding="utf-8")
-        draft.replace(path)
-    except OSError as error:
-        raise FatalError(f"{path}: cannot be written ({error.strerror})") from error

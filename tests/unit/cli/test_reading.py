@@ -139,3 +139,20 @@ def test_config_commands(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> 
     assert "line 2: tenant.time_zon: unknown key; did you mean tenant.time_zone?" in (
         capsys.readouterr().err
     )
+
+
+def test_a_plot_that_cannot_be_written_is_told(
+    capsys: pytest.CaptureFixture[str],
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # The sample folder has no evidence; what is in the plot is tested where it is drawn.
+    monkeypatch.setattr("pipeline.report.explain.explain_incident", lambda *_, **__: ([], []))
+    words = ["incidents", "explain", f"{folder}/inc-33", "--plot"]
+    assert main([*words, str(tmp_path / "nowhere" / "x.svg")]) == ExitCode.FAILURE
+    place = f"outrider: {tmp_path}/nowhere/x.svg: cannot be written (No such file or directory)"
+    assert place in capsys.readouterr().err
+    assert main([*words, str(tmp_path / "x.svg")]) == ExitCode.OK
+    assert (tmp_path / "x.svg").read_text("utf-8").startswith("<svg")
+    assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == []
