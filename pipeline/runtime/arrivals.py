@@ -26,7 +26,7 @@ from pipeline.model.ids import content_id
 from pipeline.model.reject import Reject
 from pipeline.runtime.arrivals_cursor import cursor_of, position, remembered, told_in
 from pipeline.runtime.arrivals_times import arrival
-from pipeline.runtime.arrivals_told import SetAside, news
+from pipeline.runtime.arrivals_told import SetAside
 from pipeline.runtime.days import main_stretch
 from pipeline.runtime.parsing import fingerprint, parse_all
 from pipeline.runtime.spool import DAY_US, load_day, with_tenant
@@ -126,7 +126,7 @@ class Arrivals:
 
     @property
     def unread(self) -> list[Reject]:
-        """Of the files told since this was made, those not read, or not to their end."""
+        """Files that are unusable, or that broke off while they were read, since this was made."""
         return self._aside.unread
 
     @property
@@ -161,8 +161,7 @@ class Arrivals:
                 made = self._parse(wanted) if wanted else None
             except _StopError:
                 return Poll((), (), cursor or cursor_of(done, told), read_at=from_us(0))
-            plan_rejects, told = news(layout.rejects, told)
-            self._aside.say(plan_rejects)
+            plan_rejects, told = self._aside.tell(layout.rejects, told)
         if made is None:
             self._forget()
             return Poll(

@@ -42,11 +42,14 @@ class SetAside:
         """Remember those of them that lose a file."""
         self._unread |= {r.path: r for r in rejects if r.loses_file}
 
-    def say(self, rejects: Sequence[Reject]) -> None:
-        """Log files that were just found; one line, as each is a dead letter, too."""
+    def tell(
+        self, rejects: Sequence[Reject], told: Mapping[str, int]
+    ) -> tuple[list[Reject], dict[str, int]]:
+        """What :func:`news` gives, with a line in the log: one, as each is a dead letter too."""
         self.keep(rejects)
+        fresh, known = news(rejects, told)
         # Of those that are not there yet it was said that they are waited for.
-        there = [r for r in rejects if is_there(r.path)]
+        there = [r for r in fresh if is_there(r.path)]
         if there and self._log is not None:
             self._log.warning(
                 "files",
@@ -55,6 +58,7 @@ class SetAside:
                 first=there[0].path,
                 error=f"{there[0].reason}: {there[0].detail}",
             )
+        return fresh, known
 
 
 def news(rejects: Sequence[Reject], told: Mapping[str, int]) -> tuple[list[Reject], dict[str, int]]:

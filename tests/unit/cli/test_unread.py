@@ -46,6 +46,16 @@ def test_a_file_that_was_not_read_gives_exit_code_4_and_is_named(command, kind, 
     assert remedy in told
 
 
+def test_a_run_that_is_started_again_still_lacks_what_nobody_has_mended(logs, capsys):
+    (logs / "logs.zip").write_bytes(b"PK\x03\x04rest")
+    assert [main(["run", "logs"]) for _ in range(2)] == [4, 4]
+    capsys.readouterr()
+    assert main(["dead", "list", "outrider-state", "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["letters"]) == 1
+    (logs / "logs.zip").unlink()
+    assert main(["run", "logs"]) == 0
+
+
 @pytest.mark.parametrize("command", ["backfill", "run"])
 def test_a_file_that_cannot_be_opened_gives_exit_code_4(command, logs, capsys):
     (logs / "b.jsonl").symlink_to("gone")  # root may open everything else
