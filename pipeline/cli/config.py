@@ -8,8 +8,10 @@ from typing import Annotated
 import typer
 
 from pipeline.cli.output import note, print_json, print_text
+from pipeline.model.errors import ConfigError
 from pipeline.runtime.config import load
 from pipeline.runtime.config_example import example
+from pipeline.runtime.named_files import unreadable
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, add_completion=False)
 
@@ -33,8 +35,11 @@ def validate(
         bool, typer.Option("--json", help="Print the configuration that results, as JSON.")
     ] = False,
 ) -> None:
-    """Check a configuration file, the environment on top of it."""
+    """Check a configuration, the environment on top of it, and the files that it names."""
     checked = load(file)
+    problems = list(unreadable(checked))
+    if problems:
+        raise ConfigError("\n".join(problems))
     for remark in checked.kafka.remarks():
         note(remark)
     if as_json:

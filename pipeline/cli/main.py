@@ -119,4 +119,5 @@ def _stop(_signal: int, _frame: Any) -> NoReturn:
 def _say(message: str) -> None:
     if OPTIONS.debug and sys.exc_info()[0] is not None:
         traceback.print_exc()
-    sys.stderr.write(f"outrider: {message}\n")
+    for line in message.splitlines() or [""]:
+        sys.stderr.write(f"outrider: {line}\n")

@@ -11,6 +11,7 @@ from pipeline.model.errors import ConfigError
 from pipeline.notify.wording import message_of
 from pipeline.runtime.config_deliver import NOTICES, RECORDS
 from pipeline.runtime.config_lines import Files, KafkaTopic, Syslog
+from pipeline.runtime.named_files import check_destination
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -53,9 +54,11 @@ def records(config: Config, wanted: Collection[str]) -> dict[str, Sink]:
     """Destinations that take every revision of every flag and incident, by name.
 
     Raises:
-        ConfigError: one cannot be made of what is configured.
+        ConfigError: one cannot be made of what is configured, or a secret cannot be read.
     """
     found = config.deliver.of(RECORDS)
+    for name in wanted:
+        check_destination(name, found[name], config)
     return {name: _record(name, found[name], config) for name in wanted}
 
 
@@ -81,12 +84,17 @@ def people(
         wanted: names of destinations.
         ledger: keeps what a destination has to know of a thread, and the advisories.
         log: hears of recipients whom a mail server refuses.
+
+    Raises:
+        ConfigError: a secret cannot be read.
     """
     if not wanted:
         return {}
     from pipeline.runtime import sinks_people  # noqa: PLC0415 # with HTTP, SMTP and templates
 
     found: dict[str, Any] = config.deliver.of(NOTICES)
+    for name in wanted:
+        check_destination(name, found[name], config)
     message = partial(
         message_of, time_zone=config.tenant.time_zone, advisories=KnownAdvisories(ledger)
     )

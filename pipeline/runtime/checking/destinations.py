@@ -38,7 +38,6 @@ def destinations(config: Config, state: Path) -> Iterator[Finding]:
     for name in told:
         try:
             people(config, [name], ledger=ledger, log=log)
-            _read_secrets(config, name)
         except OutriderError as error:
             yield of_error(name, "settings", error)
         else:
@@ -66,25 +65,3 @@ def _looked(name: str, sink: Any) -> Finding:
         if close is not None:
             close()
     return Finding(name, "access", State.OK, "lets us in")
-
-
-def _read_secrets(config: Config, name: str) -> None:
-    """See that each secret that a section names is there.
-
-    Raises:
-        ConfigError: one cannot be read.
-    """
-    # As above: only where there is something to look at.
-    from pipeline.runtime.config_deliver import NOTICES  # noqa: PLC0415
-    from pipeline.runtime.secret_files import read_secret  # noqa: PLC0415
-
-    section = config.deliver.of(NOTICES)[name]
-    for key in type(section).model_fields:
-        secret = key.removesuffix("_file")
-        variable = f"{secret}_variable"
-        if secret == key or variable not in type(section).model_fields:
-            continue
-        path, named = getattr(section, key), getattr(section, variable)
-        if path is not None or named is not None:
-            what = f"the {secret.replace('_', ' ')} of {name}"
-            read_secret(path, named or "", what, f"deliver.{name}.{key}")
