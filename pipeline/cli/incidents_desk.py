@@ -19,6 +19,7 @@ from pipeline.cli.stores import (
     KafkaOption,
     StateOption,
     minute,
+    named,
     open_ledger,
 )
 from pipeline.model.clock import SystemClock, to_us
@@ -39,6 +40,7 @@ _LONGEST: Final = timedelta(days=366)
 _HEAD: Final = ("SILENCE", "FROM", "UNTIL", "MATCHES", "BY", "COMMENT")
 _SHOWN: Final = 5
 _TEXT_CHARACTERS: Final = 500
+_INCIDENT: Final = re.compile(r"inc-[0-9a-f]{16}")
 
 ByOption = Annotated[
     str | None, typer.Option("--by", metavar="NAME", help="Who you are; default: your account.")
@@ -60,12 +62,20 @@ def ack(
 ) -> None:
     """Say that you look after an incident: no reminders and no small updates until it gets worse.
 
-    With --kafka the whole ID is needed.
+    With --kafka the whole ID is needed, and it is not looked up.
     """
+    named(incident, "incident")
     now, end = SystemClock().now(), parse_time("--until", until)
     if end is not None and end <= now:
         raise ConfigError(f"--until: {until} is past")
     if kafka:
+        # The topic of incidents forgets those that have gone on for longer than it keeps records:
+        # that one is not there says nothing.
+        if not _INCIDENT.fullmatch(incident):
+            raise ConfigError(
+                f"{incident!r} is no whole id; with --kafka write all of it, inc- and 16 digits "
+                "of 0 to 9 and a to f, as messages and pages show it"
+            )
         given = _ack(incident, now, by, note, end)
         _send(config, given)
     else:
@@ -76,6 +86,8 @@ def ack(
                 ledger.put_ack(given)
     if as_json:
         print_json(to_json(given))
+    elif kafka:
+        print_text(f"It is sent that {given.by} looks after {given.incident_id}.")
     else:
         print_text(f"{given.incident_id} is acknowledged by {given.by}.")
 
@@ -112,6 +124,7 @@ def silence(
         _show(_silences(state, now, config, kafka=kafka), as_json=as_json)
         return
     if end is not None:
+        named(end, "silence")
         known = {s.silence_id: s for s in _silences(state, now, config, kafka=kafka)}
         held = known[one_of(known, end, "silence", state)]
         made = Silence(held.silence_id, held.matchers, held.starts_at, now, held.by, held.comment)

@@ -15,6 +15,7 @@ from pipeline.cli.stores import (
     ConfigOption,
     KafkaOption,
     StateOption,
+    named,
     open_ledger,
 )
 from pipeline.ledger.store import Ledger
@@ -73,6 +74,8 @@ def try_routes(
     """
     if (incident is None) is (label is None):
         raise ConfigError("name an incident, or imagine one with --label severity=high")
+    if incident is not None:
+        named(incident, "incident")
     if incident is not None and kafka:
         raise ConfigError("--kafka knows no incidents; imagine one with --label severity=high")
     from pipeline.runtime.config import load  # noqa: PLC0415 # all that is configured takes 0.3 s

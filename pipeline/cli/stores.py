@@ -42,6 +42,17 @@ def open_ledger(folder: Path, *, readonly: bool = True) -> Ledger:
     return Ledger(path, readonly=readonly)
 
 
+def named(text: str, what: str) -> str:
+    """The id of something, as typed; an empty one would be the beginning of every other.
+
+    Raises:
+        ConfigError: it is empty.
+    """
+    if not text.strip():
+        raise ConfigError(f"the id is empty; name the {what}, or its beginning")
+    return text
+
+
 def minute(at: datetime | None) -> str:
     """A moment for a table; ``-`` if there is none."""
     return "-" if at is None else at.strftime(_FORM)

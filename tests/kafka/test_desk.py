@@ -88,12 +88,12 @@ def test_the_command_line_answers_over_the_broker(config, tmp_path, capsys):
         assert main(["incidents", *words, "--kafka", "--config", path, "--json"]) == ExitCode.OK
         return json.loads(capsys.readouterr().out)
 
-    call("ack", "inc-1", "--by", "ana", "--note", "on it")
+    call("ack", "inc-33c65910ec91c732", "--by", "ana", "--note", "on it")
     made = call("silence", "--match", "client=owa", "--for", "1h", "--by", "ben", "--comment", "x")
     assert call("silence", "--list") == [made]
     call("silence", "--end", made["silence_id"])
     assert call("silence", "--list") == []
     found = read_answers(config)
-    assert [a.incident_id for a in found.acks] == ["inc-1"]
+    assert [a.incident_id for a in found.acks] == ["inc-33c65910ec91c732"]
     assert found.silences[0].ends_at < datetime.now(UTC)
     assert not Path("outrider-state").exists()

@@ -16,7 +16,7 @@ from pipeline.model.json_schema import schema_of
 from pipeline.model.notice import Ack, Silence
 from pipeline.runtime import notify_settings as settings_module
 from tests.live.notified import Receiver, add, notifier
-from tests.unit.notify.playing import World, everything, settings
+from tests.unit.notify.playing import MONDAY, World, everything, settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,6 +88,41 @@ def test_an_incident_may_be_called_by_its_beginning_if_that_is_one(
     assert code == ExitCode.USAGE
     assert "no incident 'inc-x'; there is inc-aa, inc-ab" in err
     assert set(ledger.acks()) == {"inc-ab"}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["ack", ""], ["ack", " "], ["silence", "--end", ""], ["route", "test", ""]],
+)
+def test_an_empty_name_is_none_although_there_is_one_alone_to_be_meant(
+    capsys: pytest.CaptureFixture[str], ledger: Ledger, words: list[str]
+) -> None:
+    with ledger.transaction():
+        ledger.put_silence(Silence("sil-1", (), MONDAY, datetime.max.replace(tzinfo=UTC), "b", "c"))
+    code, out, err = call(capsys, ledger, *words)
+    assert (code, out) == (ExitCode.USAGE, "")
+    assert "the id is empty" in err
+    assert ledger.acks() == {}
+
+
+@pytest.mark.parametrize("wrong", ["inc-5d", "inc-33C65910EC91C732", "sil-33c65910ec91c732", "x"])
+def test_over_kafka_what_is_no_whole_id_is_refused_before_anything_is_sent(
+    capsys: pytest.CaptureFixture[str], ledger: Ledger, wrong: str
+) -> None:
+    code, out, err = call(capsys, ledger, "ack", wrong, "--kafka")
+    assert (code, out) == (ExitCode.USAGE, "")
+    assert f"{wrong!r} is no whole id; with --kafka write all of it, inc- and 16 digits" in err
+
+
+def test_over_kafka_no_more_is_said_than_that_it_was_sent(
+    capsys: pytest.CaptureFixture[str], ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[Any] = []
+    monkeypatch.setattr("pipeline.runtime.kafka.desk.send_answer", lambda _, a: sent.append(a))
+    name = "inc-33c65910ec91c732"
+    code, out, _ = call(capsys, ledger, "ack", name, "--kafka", "--by", "ana")
+    assert (code, out) == (ExitCode.OK, f"It is sent that ana looks after {name}.\n")
+    assert [a.incident_id for a in sent] == [name]
 
 
 def test_an_end_that_is_past_is_refused(capsys: pytest.CaptureFixture[str], ledger: Ledger) -> None:
