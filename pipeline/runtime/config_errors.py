@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
+from pipeline.runtime.config_places import Places
 from pipeline.runtime.config_section import SAMPLE_NAME, sections_of
+from pipeline.runtime.config_words import WANTED, as_list
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -48,7 +50,9 @@ def explain(
     text: str,
     origin: Mapping[tuple[str, ...], str],
 ) -> str:
-    """One line for each problem; values are never quoted, since one may be a secret.
+    """One line for each problem, those of the file in its order, then those of variables.
+
+    Values are never quoted, since one may be a secret.
 
     Args:
         error: what pydantic found.
@@ -57,19 +61,30 @@ def explain(
         text: its content.
         origin: where keys that are not from the file came from, by path.
     """
-    lines = []
-    for item in error.errors(include_url=False, include_input=False, include_context=False):
+    places = Places(path, text, origin)
+    told = []
+    for item in error.errors(include_url=False, include_input=False):
         keys = tuple(str(part) for part in item["loc"] if part != "[key]")
-        where = origin.get(keys)
-        if where is None and path is not None:
-            line = _line_of(text, keys)
-            where = str(path) if line is None else f"{path}: line {line}"
-        dotted = ".".join(keys)
-        lines.append(f"{where or 'configuration'}: {dotted}: {_reason(item, model)}")
-    return "\n".join(lines)
+        dotted, reason = ".".join(keys), _reason(item, model)
+        meant = _meant(keys, reason) if item["type"] == "value_error" else keys
+        # A rule over several keys may name them in full.
+        known = not dotted or reason.startswith((f"{dotted}.", f"{dotted}:"))
+        place = places.of(meant)
+        told.append((place, f"{place.words}: {reason if known else f'{dotted}: {reason}'}"))
+    return "\n".join(text for _, text in sorted(told))
+
+
+def _meant(keys: tuple[str, ...], reason: str) -> tuple[str, ...]:
+    """The key that a rule over several names first, in full or as from its section."""
+    named = tuple(re.split(r"[^\w.]", reason, maxsplit=1)[0].split("."))
+    return named if named[: len(keys)] == keys else (*keys, *named)
 
 
 def _reason(item: Mapping[str, Any], model: type[BaseModel]) -> str:
+    if item["type"] == "string_pattern_mismatch" and item["ctx"]["pattern"] in WANTED:
+        return WANTED[item["ctx"]["pattern"]]
+    if item["type"] == "list_type":
+        return as_list(_example(item["loc"], model))
     if item["type"] != "extra_forbidden":
         message = str(item["msg"]).removeprefix("Value error, ")
         return message[:1].lower() + message[1:]
@@ -79,6 +94,25 @@ def _reason(item: Mapping[str, Any], model: type[BaseModel]) -> str:
         beside = ".".join(str(part) for part in item["loc"][:-1])
         near = f"{beside}.{near.rpartition('.')[2]}".removeprefix(".")
     return f"unknown key; did you mean {near}?" if near else "unknown key"
+
+
+def _example(keys: Sequence[int | str], model: type[BaseModel]) -> Any:
+    """A value that a key may have: of its example, or else its default."""
+    here: type[BaseModel] = model
+    rest = iter(keys)
+    for key in rest:
+        field = next((f for n, f in here.model_fields.items() if key in {n, f.alias}), None)
+        if field is None:
+            return None
+        many = sections_of(field.annotation)
+        if many is not None:
+            next(rest, None)
+            here = many.model
+        elif isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            here = field.annotation
+        else:
+            return field.examples[0] if field.examples else field.get_default()
+    return None
 
 
 def _usual(keys: Sequence[int | str], model: type[BaseModel]) -> str:
@@ -116,36 +150,3 @@ def _nearest(dotted: str, known: Sequence[str]) -> str | None:
         return same_leaf[0]
     close = difflib.get_close_matches(dotted, known, n=1, cutoff=0.6)
     return close[0] if close else None
-
-
-def _line_of(text: str, keys: Sequence[str]) -> int | None:
-    """Line (from 1) on which the key, or the section of that name, stands."""
-    section: tuple[str, ...] = ()
-    listed: dict[tuple[str, ...], int] = {}
-    for number, line in enumerate(text.splitlines(), start=1):
-        header = re.match(r"\s*(\[?)\[\s*([^\[\]]+?)\s*\]", line)
-        if header:
-            section = tuple(p.strip().strip("\"'") for p in header[2].split("."))
-            if header[1]:
-                listed[section] = listed.get(section, -1) + 1
-                section = (*section, str(listed[section]))
-            else:
-                section = _numbered(section, listed)
-            if section[: len(keys)] == tuple(keys):
-                return number
-            continue
-        assignment = re.match(r"""\s*("[^"]*"|'[^']*'|[\w.-]+)\s*=""", line)
-        if assignment:
-            name = assignment[1]
-            parts = (name.strip("\"'"),) if name[0] in "\"'" else tuple(name.split("."))
-            if (*section, *parts) == tuple(keys):
-                return number
-    return None
-
-
-def _numbered(section: tuple[str, ...], listed: Mapping[tuple[str, ...], int]) -> tuple[str, ...]:
-    """A section inside the last table of a list, with that table's number."""
-    for length in range(len(section) - 1, 0, -1):
-        if section[:length] in listed:
-            return (*section[:length], str(listed[section[:length]]), *section[length:])
-    return section
