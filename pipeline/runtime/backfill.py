@@ -8,12 +8,13 @@ tasks in the spool and gives the same incidents.
 
 from __future__ import annotations
 
+import errno
 import shutil
 import time
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
 
 UNNAMED = ""
 DEFAULT_TENANT = "default"
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +116,11 @@ def backfill(
             spool.mkdir()
         return _Run(request, config, spool, progress, log).run()
     except OSError as error:
+        remedy = "name a folder that can be written with --out"
+        if error.errno in _FULL:
+            remedy = "free some space, then run the same command again: it goes on where it stopped"
         raise FatalError(
-            f"{request.out}: cannot write the results ({error.strerror}); free some space or "
-            "give another --out, then run the same command again: it goes on where it stopped"
+            f"{request.out}: cannot write the results ({error.strerror}); {remedy}"
         ) from error
 
 

@@ -45,8 +45,8 @@ def privacy_key(
         return _derive(given.encode(), f"environment variable {KEY_VARIABLE}", ConfigError)
     if privacy.reveal_users:
         raise ConfigError(
-            "revealing users needs a key of your own: give --key-file, privacy.key_file "
-            f"or {KEY_VARIABLE}"
+            "revealing users needs a key of your own: name it with privacy.key_file or "
+            f"{KEY_VARIABLE}, or a backfill's with --key-file"
         )
     return _derive(*_made_once(out / ".outrider" / "key"), StateError)
 
@@ -86,7 +86,7 @@ def _made_once(path: Path) -> tuple[bytes, str]:
     except OSError as error:
         raise ConfigError(
             f"{path}: the key of the pseudonyms cannot be kept: {error.strerror}; "
-            "choose another --out or give --key-file"
+            "name a folder that can be written, or a key with privacy.key_file"
         ) from error
 
 
