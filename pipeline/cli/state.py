@@ -161,6 +161,9 @@ def _one(tenant: str, folder: Path, settings: Config, *, kafka: bool) -> Held:
 
 
 def _row(found: Standing) -> list[str]:
+    # Of a topic the messages since are not read, so that before the first state is stored nothing
+    # is known of what they bring.
+    unknown = found.partition is not None and not found.ground_bytes
     return [
         found.tenant,
         "-" if found.partition is None else str(found.partition),
@@ -172,9 +175,13 @@ def _row(found: Standing) -> list[str]:
         minute(found.closed_to),
         str(found.open_flags),
         str(found.open_incidents),
-        str(found.tail_rows),
-        "warming up" if found.warming_up else "known",
+        "-" if unknown else str(found.tail_rows),
+        "-" if unknown else _baseline(found),
     ]
+
+
+def _baseline(found: Standing) -> str:
+    return "warming up" if found.warming_up else "known"
 
 
 def _text(found: Standing) -> str:
@@ -193,7 +200,7 @@ def _text(found: Standing) -> str:
         f"  Stored      at {found.stands_at}, {found.behind} messages since",
         f"  Body        {mebibytes(found.ground_bytes)}, and {found.parts} parts of {parts_size}",
         f"  Told        {mebibytes(found.issued_bytes)}",
-        f"  Baseline    {'warming up' if found.warming_up else 'known'}",
+        f"  Baseline    {_baseline(found)}",
     ]
     parts = ["\n".join(lines)]
     if found.feeds:
