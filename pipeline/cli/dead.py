@@ -101,6 +101,9 @@ def replay(
     """
     given = list(targets or ())
     named = given.pop(0) if given and not _ID.fullmatch(given[0]) else None
+    for other in given:
+        if not _ID.fullmatch(other):
+            raise ConfigError(f"{other!r} is no id such as 17 or 3/1042, and a folder goes first")
     wish = Wish(tuple(given), reason, every, again, force)
     settings = load(config)
     if kafka:
@@ -130,14 +133,15 @@ def replay(
 
 
 def _told(tried: Iterable[Tried]) -> Iterable[Tried]:
-    """The same; whoever is interrupted hears how many were done."""
+    """The same; whoever is stopped hears how many were done, if any."""
     done = 0
     try:
         for one in tried:
             done += one.outcome.done
             yield one
     except BaseException:
-        note(f"{plural(done, 'letter')} replayed before this; the same call does the rest")
+        if done:
+            note(f"{plural(done, 'letter')} replayed before this; the same call does the rest")
         raise
 
 

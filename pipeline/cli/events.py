@@ -22,6 +22,10 @@ from pipeline.runtime.kafka.tail import Spot
 from pipeline.runtime.kafka.tail import tail as look
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pyarrow as pa
+
     from pipeline.runtime.kafka.seen import Seen
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, add_completion=False)
@@ -74,16 +78,27 @@ def tail(
             damaged += seen.problem is not None
             if summary:
                 total.add(seen)
-            elif not records:
-                print_text(_line(to_json(seen)) if as_json else _words(seen))
-            elif table is not None:
-                for event in events_of(table):
-                    print_text(_line(to_json(event)))
+                continue
+            lines = _lines(seen, table, records=records, as_json=as_json)
+            if not all(print_text(line, at_once=follow) for line in lines):
+                break
+    except KeyboardInterrupt:
+        if not follow:  # else that is how one stops
+            raise
     finally:
         if summary:
             _print_total(total, as_json=as_json)
         if damaged and (records or summary):
             note(f"{plural(damaged, 'damaged message')} left out; 'outrider dead list' tells more")
+
+
+def _lines(seen: Seen, table: pa.Table | None, *, records: bool, as_json: bool) -> Iterator[str]:
+    """What is printed of one message."""
+    if not records:
+        yield _line(to_json(seen)) if as_json else _words(seen)
+    elif table is not None:
+        for event in events_of(table):
+            yield _line(to_json(event))
 
 
 def _line(document: Any) -> str:

@@ -25,14 +25,17 @@ Exit codes: 0 ok, 1 failure, 2 usage or configuration, 3 incident found
 
 @dataclass(slots=True)
 class Options:
-    """The options that stand before the command."""
+    """The options that stand before the command, and its name."""
 
     debug: bool = False
     log_format: str = "auto"
     log_level: str = "info"
+    command: str | None = None
 
 
 OPTIONS: Final = Options()
+# Commands that write down how far they are.
+_GOING_ON: Final = frozenset({"backfill", "run", "collect", "detect", "deliver"})
 
 app = typer.Typer(
     cls=LazyGroup,
@@ -55,6 +58,7 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def root(
+    context: typer.Context,
     *,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
     log_format: Annotated[
@@ -75,16 +79,18 @@ def root(
         if value not in known:
             raise ConfigError(f"{name}: {value!r} is none of {', '.join(known)}")
     OPTIONS.debug, OPTIONS.log_format, OPTIONS.log_level = debug, log_format, log_level
+    OPTIONS.command = context.invoked_subcommand
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and give its exit code; ``arguments`` default to those of the process."""
-    OPTIONS.debug = False
+    OPTIONS.debug, OPTIONS.command = False, None
     try:
         app(None if arguments is None else list(arguments), prog_name="outrider")
     except SystemExit as stop:
         if stop.code == ExitCode.INTERRUPTED:
-            _say("interrupted; the same command goes on from here")
+            goes_on = OPTIONS.command in _GOING_ON
+            _say(f"interrupted{'; the same command goes on from here' if goes_on else ''}")
         return stop.code if isinstance(stop.code, int) else ExitCode.OK
     except OutriderError as error:
         _say(str(error))
@@ -108,7 +114,9 @@ def run() -> NoReturn:
         sys.stdout.flush()
     except BrokenPipeError:
         # The reader had enough; keep the interpreter from complaining at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        from pipeline.cli.output import write_nowhere  # noqa: PLC0415 # only needed here
+
+        write_nowhere()
     sys.exit(code)
 
 

@@ -3,35 +3,75 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from pipeline.model.errors import ConfigError, FatalError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 
-def print_text(text: str) -> None:
-    """Write ``text`` and a newline to standard output."""
-    sys.stdout.write(text + "\n")
+def print_text(text: str, *, at_once: bool = False) -> bool:
+    """Write ``text`` and a newline to standard output.
+
+    Args:
+        text: to write.
+        at_once: also where a program reads it, which gets 8 KiB at a time otherwise.
+
+    Returns:
+        Whether somebody reads on.
+    """
+    with _reader() as read_on:
+        sys.stdout.write(text + "\n")
+        if at_once:
+            sys.stdout.flush()
+    return not read_on.gone
 
 
 def print_json(value: Any) -> None:
     """Write one JSON document, indented for people, to standard output."""
-    json.dump(value, sys.stdout, ensure_ascii=False, indent=2)
-    sys.stdout.write("\n")
+    with _reader():
+        json.dump(value, sys.stdout, ensure_ascii=False, indent=2)
+        sys.stdout.write("\n")
 
 
 def print_json_array(values: Iterable[Any]) -> None:
     """Write a JSON array, one element a line, while the elements come."""
-    sys.stdout.write("[")
-    for number, value in enumerate(values):
-        sys.stdout.write(",\n" if number else "\n")
-        sys.stdout.write(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
-    sys.stdout.write("\n]\n")
+    with _reader():
+        sys.stdout.write("[")
+        for number, value in enumerate(values):
+            sys.stdout.write(",\n" if number else "\n")
+            sys.stdout.write(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+        sys.stdout.write("\n]\n")
+
+
+class _Reader:
+    """Whoever reads standard output, as far as is known."""
+
+    gone = False
+
+
+@contextmanager
+def _reader() -> Iterator[_Reader]:
+    """Within it, that the reader has had enough is no error; the command ends as it would have."""
+    read_on = _Reader()
+    try:
+        yield read_on
+    except BrokenPipeError:
+        read_on.gone = True
+        write_nowhere()
+
+
+def write_nowhere() -> None:
+    """Let what is still to be written, now or at the exit, go where nobody reads it."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 def note(text: str) -> None:

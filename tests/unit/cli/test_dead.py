@@ -12,8 +12,9 @@ from pipeline.cli.main import main
 from pipeline.ledger.store import Ledger
 from pipeline.model.clock import to_us
 from pipeline.model.dead_letter import DeadLetter, DeadLetterDocument, LetterState
-from pipeline.model.errors import ExitCode
+from pipeline.model.errors import ExitCode, RetriableError
 from pipeline.model.json_schema import schema_of
+from pipeline.runtime.dead_letters import Outcome, Tried
 from pipeline.runtime.live.messages import Kind, Message, pack_events
 from tests.live.small_tenant import MONDAY, table, usual
 
@@ -119,6 +120,21 @@ def test_each_letter_is_queued_or_told_why_not(
     assert "No dead letter waits" in capsys.readouterr().out
 
 
+def test_whoever_is_stopped_hears_how_many_are_done(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def sent(*_args: object) -> Iterator[Tried]:
+        yield Tried("0/1", "unreadable_message", Outcome.SENT, "")
+        raise RetriableError("the broker does not answer")
+
+    monkeypatch.setattr("pipeline.runtime.kafka.replay.replay", sent)
+    assert main(["dead", "replay", "--all", "--kafka"]) == ExitCode.FAILURE
+    assert capsys.readouterr().err.splitlines() == [
+        "outrider: 1 letter replayed before this; the same call does the rest",
+        "outrider: the broker does not answer",
+    ]
+
+
 def test_a_call_that_cannot_be_meant_is_refused(
     folder: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -128,9 +144,13 @@ def test_a_call_that_cannot_be_meant_is_refused(
         ([folder, "77"], "'77'"),
         (["nowhere", "1"], "no ledger here"),
         (["nowhere", "1", "--kafka"], "3/1042"),
+        (["1", folder], f"{folder!r} is no id such as 17 or 3/1042, and a folder goes first"),
+        (["1", "--kafka"], "[kafka]"),
     ):
         assert main(["dead", "replay", *words]) == ExitCode.USAGE
-        assert help_ in capsys.readouterr().err
+        told = capsys.readouterr().err
+        assert help_ in told
+        assert "the same call does the rest" not in told
     assert main(["dead", "list", "nowhere"]) == ExitCode.USAGE
     assert main(["dead", "list", "--kafka"]) == ExitCode.USAGE
     assert "[kafka]" in capsys.readouterr().err

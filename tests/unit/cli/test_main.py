@@ -66,12 +66,27 @@ def test_debug_shows_where(
     assert "Traceback" in capsys.readouterr().err
 
 
-def test_interrupted_is_130_and_says_how_to_go_on(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["flags", "list"], "interrupted"),
+        (["backfill", "x"], "interrupted; the same command goes on from here"),
+    ],
+)
+def test_interrupted_is_130_and_says_how_to_go_on_where_one_can(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+    said: str,
 ) -> None:
     failing(monkeypatch, KeyboardInterrupt())
-    assert main.main(["flags", "list"]) == 130
-    assert capsys.readouterr().err == "outrider: interrupted; the same command goes on from here\n"
+
+    def stopped(*_args: object, **_tools: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pipeline.cli.backfill.load", stopped)
+    assert main.main(words) == 130
+    assert capsys.readouterr().err == f"outrider: {said}\n"
 
 
 def test_a_typo_in_a_command_is_helped(capsys: pytest.CaptureFixture[str]) -> None:
@@ -122,7 +137,7 @@ def test_a_reader_that_has_had_enough_is_no_traceback(tmp_path: Path) -> None:
         stdout=write, stderr=subprocess.PIPE, text=True, check=False,
     )  # fmt: skip
     os.close(write)
-    assert done.stderr == ""
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_polite_kill_is_an_interruption() -> None:
