@@ -73,9 +73,14 @@ def command_names() -> Iterator[tuple[str, ...]]:
     yield ()
     root: Any = typer.main.get_command(app)
     for name in COMMANDS:
-        yield (name,)
-        for inner in getattr(root.get_command(None, name), "commands", {}):
-            yield (name, inner)
+        yield from _and_within((name,), root.get_command(None, name))
+
+
+def _and_within(name: tuple[str, ...], command: Any) -> Iterator[tuple[str, ...]]:
+    """A command and all that it holds, such as ``incidents route send``."""
+    yield name
+    for inner, held in getattr(command, "commands", {}).items():
+        yield from _and_within((*name, inner), held)
 
 
 def help_of(command: tuple[str, ...]) -> str:

@@ -109,6 +109,15 @@ def test_the_check_above_sees_calls() -> None:
     assert rest == ["backfil", "x"]
 
 
+def test_every_group_s_commands_have_a_section_each() -> None:
+    text = (ROOT / "docs" / "commands.md").read_text("utf-8")
+    listed = re.findall(r"^Usage: outrider (.*?) \[OPTIONS\] COMMAND", text, re.MULTILINE)
+    assert "incidents route" in listed
+    for group in listed:
+        for name in resolve(group.split())[0].commands:
+            assert f"\n## outrider {group} {name}\n" in text
+
+
 @pytest.mark.parametrize("name", ["commands.md", "configuration.md"])
 def test_the_reference_is_what_make_docs_writes(name: str) -> None:
     assert (ROOT / "docs" / name).read_text("utf-8") == reference().rendered(name)
