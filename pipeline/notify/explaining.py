@@ -28,7 +28,7 @@ class Explained:
 
     Attributes:
         sink: the destination.
-        route: that takes it there, ``-`` if none does any more.
+        route: that takes it there, by its title; ``-`` if none does any more.
         told: whether the destination would be told something new of it now, or has been told
             all there is.
         sentences: why, the most important first; none personal.
@@ -52,7 +52,7 @@ def explain_labels(situation: Situation, labels: Labels, name: str = "") -> list
     for sink, route in sorted(by_sink(situation.settings.root, labels).items()):
         holds = situation.holds(name, labels, route)
         sentences = [h.text for h in holds] or [_first(route)]
-        found.append(Explained(sink, route.name, not holds, tuple(sentences)))
+        found.append(Explained(sink, route.title, not holds, tuple(sentences)))
     return found
 
 
@@ -90,17 +90,17 @@ def _passed_by(route: Route, labels: Labels, taken: set[str]) -> Iterator[str]:
     stopped = None
     for child in route.children:
         if stopped is not None:
-            yield f"route {child.name} is not looked at: {stopped} has taken it"
+            yield f"route {child.title} is not looked at: {stopped} has taken it"
             continue
         unmet = [str(m) for m in child.matchers if not m.matches(labels)]
         if unmet:
-            yield f"route {child.name} does not take it: {' and '.join(unmet)} is not met"
+            yield f"route {child.title} does not take it: {' and '.join(unmet)} is not met"
             continue
         yield from _passed_by(child, labels, taken)
         if not child.goes_on:
-            stopped = child.name
+            stopped = child.title
     if route.name in taken and not route.sinks:
-        yield f"route {route.name} takes it and names no destination"
+        yield f"route {route.title} takes it and names no destination"
 
 
 def _of_thread(situation: Situation, thread: Entry, name: str) -> Explained:
@@ -129,12 +129,12 @@ def _of_thread(situation: Situation, thread: Entry, name: str) -> Explained:
     if found.unwanted:
         wanted = ", ".join(sorted(route.wanted(sink)))
         sentences.append(
-            f"not told of {', '.join(found.unwanted)}: route {route.name} asks for {wanted}"
+            f"not told of {', '.join(found.unwanted)}: route {route.title} asks for {wanted}"
         )
     if member["away"]:
         sentences.append("its routes lead elsewhere by now")
     sentences += _reminder(thread, route, member, told=told, ack=ack, holds=bool(holds))
-    return Explained(sink, route.name, passing or not found.told, tuple(sentences))
+    return Explained(sink, route.title, passing or not found.told, tuple(sentences))
 
 
 def _reminder(
@@ -155,7 +155,7 @@ def _first(route: Route) -> str:
     wait = route.group_wait.total_seconds()
     alone = "with others of its group" if route.group_by else "by itself"
     when = "at once" if not wait else f"after {wait:g} s"
-    return f"route {route.name} takes it: told {when}, {alone}"
+    return f"route {route.title} takes it: told {when}, {alone}"
 
 
 def _moment(at: datetime) -> str:

@@ -135,7 +135,7 @@ class Situation:
         if end is None or severity >= RANK[route.quiet.below]:
             return []
         text = (
-            f"quiet hours of route {route.name} until {_moment(end)}: what is below "
+            f"quiet hours of route {route.title} until {_moment(end)}: what is below "
             f"{route.quiet.below} waits"
         )
         return [Hold(HoldKind.QUIET, text, end)]

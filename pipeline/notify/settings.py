@@ -59,6 +59,7 @@ class Route:
         reasons: that are told; None = as the type of the destination has it.
         quiet: its quiet hours.
         children: looked at first; the first one that matches takes the incident.
+        built_in: whether nobody wrote it: it is there where no route is configured.
     """
 
     name: str
@@ -72,6 +73,12 @@ class Route:
     reasons: frozenset[NoticeReason] | None = None
     quiet: Quiet = field(default_factory=Quiet)
     children: tuple[Route, ...] = ()
+    built_in: bool = False
+
+    @property
+    def title(self) -> str:
+        """Its name for people, who look for it in what they wrote."""
+        return f"{self.name} (built in)" if self.built_in else self.name
 
     def wanted(self, sink: str) -> frozenset[NoticeReason]:
         """For which reasons a destination is told, ends and beginnings apart."""

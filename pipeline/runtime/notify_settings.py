@@ -128,7 +128,8 @@ def _default(around: _Around, sinks: tuple[str, ...], times: Mapping[str, Times]
         _made("told", replace(around, sinks=sinks), times, matchers=told),
         _made("unclear", replace(around, sinks=calm), times, matchers=unclear),
     )
-    return _made("default", around, times, children=leaves)
+    children = tuple(replace(leaf, built_in=True) for leaf in leaves)
+    return _made("default", around, times, children=children)
 
 
 def _route(

@@ -212,6 +212,17 @@ def test_a_route_is_tried_with_labels_and_the_silences_of_now(
     assert "Not named, so that matchers over them found no value: verdict" in text
 
 
+def test_routes_that_nobody_wrote_are_shown_as_built_in(
+    capsys: pytest.CaptureFixture[str], ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = settings({}, ["slack.team"])
+    monkeypatch.setattr(settings_module, "settings_of", lambda _: made)
+    words = ["--label", "severity=high", "--label", "verdict=attack"]
+    text = call(capsys, ledger, "route", "test", *words)[1]
+    assert "slack.team   told (built in)  yes   route told (built in) takes it" in text
+    assert "route unclear (built in) is not looked at: told (built in) has taken it" in text
+
+
 def test_routes_can_be_tried_before_the_first_run(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
