@@ -28,6 +28,7 @@ from pipeline.runtime.config_routes import Notify
 from pipeline.runtime.config_section import Section as _Section
 from pipeline.runtime.config_section import Zone
 from pipeline.runtime.config_serve import Serve
+from pipeline.runtime.own_addresses import addresses_of, keep_visible
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -236,10 +237,12 @@ def load(
             _put(data, keys, value, "command line")
     try:
         # In JSON mode strict still takes text for paths, as TOML has no path type.
-        return Config.model_validate_json(json.dumps(data, default=str))
+        made = Config.model_validate_json(json.dumps(data, default=str))
     except ValidationError as error:
         message = explain(error, Config, path=path, text=text, origin=origin)
         raise ConfigError(message) from error
+    keep_visible(addresses_of(made))
+    return made
 
 
 def _read(path: Path) -> str:

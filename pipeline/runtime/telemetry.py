@@ -2,7 +2,8 @@
 
 On a terminal a line reads ``12:04:07 info  backfill  records=41300 seconds=8.2``; elsewhere
 it is one JSON object. A last processor takes out whatever looks like a mail address or an
-IP address: callers never log personal data, and this makes a slip harmless.
+IP address, but for those that the configuration connects to: callers never log personal data, and
+this makes a slip harmless.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, Literal, TextIO, TypeAlias
 
+from pipeline.model.errors import OutriderError
 from pipeline.runtime.logging_library import structlog
+from pipeline.runtime.own_addresses import is_own
 from pipeline.runtime.progress import clear_line
 from pipeline.runtime.tracing import span
 
@@ -39,7 +42,7 @@ _IPV6: Final = re.compile(r"(?<![\w:.])[0-9A-Fa-f:]*:[0-9A-Fa-f:]*:[0-9A-Fa-f:.]
 
 
 def redact(text: str) -> str:
-    """``text`` without mail addresses and IP addresses.
+    """``text`` without mail addresses and IP addresses, but for those of :mod:`own_addresses`.
 
     Four dotted numbers below 256 are an address, even if they were a version.
 
@@ -62,10 +65,12 @@ def _mark_address(match: re.Match[str]) -> str:
     if found.endswith(":") and not found.endswith("::"):
         found, tail = found[:-1], ":" + tail
     try:
-        ipaddress.ip_address(found)
+        address = ipaddress.ip_address(found)
     except ValueError:
         return match[0]
-    return IP_MARK + tail
+    # Behind an @ it is somebody's mailbox there.
+    own = is_own(address) and not match.string[: match.start()].endswith(("@", "%40"))
+    return match[0] if own else IP_MARK + tail
 
 
 def redact_event(
@@ -136,8 +141,8 @@ def get_logger(name: str) -> FilteringBoundLogger:
 def unit_of_work(log: FilteringBoundLogger, name: str, **fields: Any) -> Iterator[dict[str, Any]]:
     """Log one line when the block ends: the fields put into the dict, outcome and seconds.
 
-    An exception is logged by its class only and goes on; its message is printed once, at
-    the top of the program.
+    An exception is logged by its class and goes on. What was raised on purpose tells its reason
+    too, redacted: a collector of logs gets no other line. Any other message may hold anything.
     """
     work: dict[str, Any] = dict(fields)
     began = time.monotonic()
@@ -149,6 +154,8 @@ def unit_of_work(log: FilteringBoundLogger, name: str, **fields: Any) -> Iterato
         stopped = isinstance(error, (KeyboardInterrupt, GeneratorExit))
         work["outcome"] = "interrupted" if stopped else "failed"
         work["error"] = type(error).__name__
+        if isinstance(error, OutriderError):
+            work["reason"] = redact(str(error))
         raise
     else:
         work.setdefault("outcome", "ok")

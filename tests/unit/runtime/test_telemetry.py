@@ -1,11 +1,16 @@
 import io
 import json
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.model.errors import ConfigError
+from pipeline.runtime.config import load
+from pipeline.runtime.own_addresses import keep_visible
 from pipeline.runtime.telemetry import (
     IP_MARK,
     MAIL_MARK,
@@ -14,6 +19,14 @@ from pipeline.runtime.telemetry import (
     redact,
     unit_of_work,
 )
+
+
+@pytest.fixture(autouse=True)
+def no_configuration() -> Iterator[None]:
+    """What a configuration lets through is that of the last one that was loaded."""
+    keep_visible([])
+    yield
+    keep_visible([])
 
 
 def logged(log_format: str = "json", level: str = "info", **fields: Any) -> str:
@@ -91,6 +104,42 @@ def test_what_is_no_address_stays(text: str) -> None:
     assert redact(text) == text
 
 
+OWN = """
+[kafka]
+servers = ["192.0.2.7:9092", "[2001:db8::7]:9092"]
+[deliver.syslog.a]
+host = "192.0.2.8"
+[deliver.elastic.a]
+address = "https://192.0.2.9:9200/x"
+[sites]
+"203.0.113.9/32" = "Berlin"
+"""
+
+
+@pytest.mark.parametrize("address", ["192.0.2.7", "2001:db8::7", "192.0.2.8", "192.0.2.9"])
+def test_an_address_that_the_configuration_connects_to_stays(tmp_path: Path, address: str) -> None:
+    (tmp_path / "x.toml").write_text(OWN)
+    shown = f"[{address}]:9092" if ":" in address else f"{address}:9092"
+    text = f"Kafka at {shown}: refused"
+    assert IP_MARK in redact(text)
+    load(tmp_path / "x.toml", environ={})
+    assert redact(text) == text
+    load(environ={})
+    assert IP_MARK in redact(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["203.0.113.9", "192.0.2.70", "::ffff:192.0.2.7", "2001:db8::70", "a@192.0.2.7"],
+)
+def test_nothing_else_is_let_through_with_it(tmp_path: Path, text: str) -> None:
+    (tmp_path / "x.toml").write_text(OWN)
+    load(tmp_path / "x.toml", environ={})
+    said = redact(f"from {text} came")
+    assert IP_MARK in said
+    assert text.rsplit("@", maxsplit=1)[-1] not in said
+
+
 def test_an_exception_is_redacted_too() -> None:
     stream = io.StringIO()
     configure("json", stream=stream)
@@ -123,6 +172,18 @@ def test_a_unit_of_work_that_fails_says_so_and_goes_on(error: BaseException, out
     (line,) = map(json.loads, stream.getvalue().splitlines())
     assert (line["outcome"], line["error"]) == (outcome, type(error).__name__)
     assert "jo" not in stream.getvalue().replace(line["error"], "")
+    assert "reason" not in line
+
+
+def test_what_was_raised_on_purpose_tells_its_reason_without_addresses() -> None:
+    stream = io.StringIO()
+    configure("json", stream=stream)
+    told = "kafka.servers: nobody answers jo@contoso.com at 203.0.113.9"
+    with pytest.raises(ConfigError), unit_of_work(get_logger("test"), "read"):
+        raise ConfigError(told)
+    (line,) = map(json.loads, stream.getvalue().splitlines())
+    assert (line["outcome"], line["error"]) == ("failed", "ConfigError")
+    assert line["reason"] == f"kafka.servers: nobody answers {MAIL_MARK} at {IP_MARK}"
 
 
 @given(st.text(max_size=300))
