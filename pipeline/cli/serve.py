@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -16,7 +17,7 @@ from pipeline.cli.output import print_text
 from pipeline.ledger.reading import Reader
 from pipeline.ledger.store import Ledger
 from pipeline.model.clock import SystemClock
-from pipeline.model.errors import ConfigError, FatalError
+from pipeline.model.errors import ConfigError, FatalError, OutriderError
 from pipeline.runtime.config import load
 from pipeline.runtime.health import Health
 from pipeline.runtime.listening import Address
@@ -45,6 +46,8 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 LEDGER: Final = "ledger.sqlite"
 # Another name than that of a run's ledger: one folder may hold both, and neither writes the other.
 FOLLOWED: Final = "followed.sqlite"
+# A look at what the first page shows takes some milliseconds.
+_LOOK_SECONDS: Final = 60.0
 
 
 @app.command()
@@ -98,13 +101,41 @@ def serve(
         print_text(f"{scheme}://{host}:{server.port}/")
         with unit_of_work(log, "serve", mode=backend.mode, port=server.port):
             if follower is None:
-                health.ready = True
-                while server.alive and not stopped.wait(1.0):
-                    health.turn()
+                _watch(readers, server, stopped, health, log)
             else:
                 _follow(follower, server, stopped, health, metrics, log)
             if not server.alive:
                 raise FatalError("the web server has ended; start it anew")
+
+
+def _watch(
+    readers: Readers,
+    server: WebServer,
+    stopped: threading.Event,
+    health: Health,
+    log: FilteringBoundLogger,
+) -> None:
+    """Be ready while the ledger can be read: who asks for that does not ask for a page."""
+    looked = -_LOOK_SECONDS
+    while server.alive:
+        if time.monotonic() - looked >= _LOOK_SECONDS:
+            _try(readers, health, log)
+            looked = time.monotonic()
+        health.turn()
+        if stopped.wait(1.0):
+            return
+
+
+def _try(readers: Readers, health: Health, log: FilteringBoundLogger) -> None:
+    before = health.problem
+    try:
+        readers.look(thorough=not health.ready)
+    except OutriderError as error:
+        health.problem = str(error)
+        if health.problem != before:
+            log.warning("ledger", outcome="failed", error=health.problem)
+    else:
+        health.ready, health.problem = True, None
 
 
 def _look(settings: Config, path: Path, log: FilteringBoundLogger) -> Look:

@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import Final
 
 from pipeline.ledger.show import Showing
+from pipeline.ledger.trouble import PassingError
 
 DAY_US: Final = 86_400_000_000
 # A document tells when its trouble was, not when it was issued: old logs may be followed
@@ -96,5 +97,5 @@ class Keeping(Showing):
         The log grows to some MiB before it is moved into the file by itself; on a small disk
         that may be all the space there is.
         """
-        with suppress(sqlite3.OperationalError):
+        with suppress(sqlite3.OperationalError, PassingError):
             self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()

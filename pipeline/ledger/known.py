@@ -7,8 +7,10 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
+from pipeline.ledger.connecting import open_to_read
 from pipeline.model.advisory import Advisory
 from pipeline.model.documents import from_json
+from pipeline.model.errors import OutriderError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,14 +30,15 @@ class KnownAdvisories(Mapping[str, Advisory]):
 
     def _ask(self, question: str, *values: str) -> list[tuple[str]]:
         try:
-            where = f"{self._ledger.absolute().as_uri()}?mode=ro"
-            db = sqlite3.connect(where, timeout=_BUSY_SECONDS, uri=True)
-        except sqlite3.OperationalError:
+            db = open_to_read(self._ledger, busy_seconds=_BUSY_SECONDS)
+        except OutriderError:
             return []
         try:
-            return db.execute(question, values).fetchall()
-        except sqlite3.OperationalError:
+            found: list[tuple[str]] = db.execute(question, values).fetchall()
+        except (sqlite3.OperationalError, OutriderError):
             return []
+        else:
+            return found
         finally:
             db.close()
 

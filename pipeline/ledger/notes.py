@@ -11,6 +11,7 @@ import sqlite3
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from pipeline.ledger.connecting import open_to_write
 from pipeline.model.errors import RetriableError
 
 if TYPE_CHECKING:
@@ -43,9 +44,7 @@ class Notes:
     @property
     def _db(self) -> sqlite3.Connection:
         if self._opened is None:
-            self._opened = sqlite3.connect(
-                self._ledger, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
-            )
+            self._opened = open_to_write(self._ledger, busy_seconds=_BUSY_SECONDS)
             self._opened.execute("PRAGMA synchronous=FULL")
         return self._opened
 
@@ -54,6 +53,7 @@ class Notes:
 
         Raises:
             RetriableError: the ledger cannot be read now.
+            DamagedError: it is damaged.
         """
         try:
             found = self._db.execute(
@@ -68,6 +68,7 @@ class Notes:
 
         Raises:
             RetriableError: the ledger cannot be written now.
+            DamagedError: it is damaged.
         """
         now = int(time.time())
         try:

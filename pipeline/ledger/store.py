@@ -22,52 +22,22 @@ from __future__ import annotations
 import json
 import sqlite3
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pipeline.ledger.dead import ADDED_IN_VERSION_2, DeadLetters
-from pipeline.ledger.desk import ADDED_IN_VERSION_5, Desk
+from pipeline.ledger.connecting import open_to_read, open_to_write
+from pipeline.ledger.dead import DeadLetters
+from pipeline.ledger.desk import Desk
 from pipeline.ledger.hold import hold
-from pipeline.ledger.keeping import ADDED_IN_VERSION_4, LOG_BYTES, Keeping
-from pipeline.ledger.listing import ADD, ADDED_IN_VERSION_3
-from pipeline.ledger.notes import ADDED_FOR_NOTES
-from pipeline.ledger.showing_tables import ADDED_IN_VERSION_6
+from pipeline.ledger.keeping import LOG_BYTES, Keeping
+from pipeline.ledger.listing import ADD
+from pipeline.ledger.trouble import PassingError, at_opening, not_permitted
+from pipeline.ledger.versions import LEDGER_VERSION
+from pipeline.ledger.versions import STEPS as _STEPS
 from pipeline.model.errors import FatalError, RetriableError, StateError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
-
-LEDGER_VERSION: Final = 6
-_VERSION_1: Final = """
-CREATE TABLE IF NOT EXISTS cursors (source TEXT PRIMARY KEY, cursor TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS journal (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT, tenant TEXT NOT NULL, kind TEXT NOT NULL,
-    read_at INTEGER, body BLOB NOT NULL);
-CREATE INDEX IF NOT EXISTS journal_tenant ON journal (tenant, seq);
-CREATE TABLE IF NOT EXISTS states (tenant TEXT PRIMARY KEY, seq INTEGER NOT NULL, body BLOB NOT NULL);
-CREATE TABLE IF NOT EXISTS parts (
-    tenant TEXT NOT NULL, name TEXT NOT NULL, body BLOB NOT NULL, PRIMARY KEY (tenant, name));
-CREATE TABLE IF NOT EXISTS issued (tenant TEXT PRIMARY KEY, body BLOB NOT NULL);
-CREATE TABLE IF NOT EXISTS documents (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, id TEXT NOT NULL,
-    revision INTEGER NOT NULL, tenant TEXT NOT NULL, document TEXT NOT NULL,
-    UNIQUE (kind, id, revision));
-CREATE TABLE IF NOT EXISTS dead (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, tenant TEXT, reason TEXT NOT NULL,
-    detail TEXT NOT NULL, place TEXT NOT NULL, kind TEXT NOT NULL, body BLOB, replayed INTEGER);
-CREATE TABLE IF NOT EXISTS deliveries (sink TEXT PRIMARY KEY, seq INTEGER NOT NULL)
-"""
-# What makes each version of the one before; a new file goes through all of them.
-_STEPS: Final = {
-    1: tuple(_VERSION_1.split(";")),
-    2: ADDED_IN_VERSION_2,
-    3: ADDED_IN_VERSION_3,
-    4: ADDED_IN_VERSION_4,
-    5: (*ADDED_IN_VERSION_5, *ADDED_FOR_NOTES),
-    6: ADDED_IN_VERSION_6,
-}
-# Another process may hold the file for the length of one commit, never for this long.
-_BUSY_SECONDS: Final = 30.0
 
 
 class Stored(NamedTuple):
@@ -98,35 +68,43 @@ class Ledger(DeadLetters, Desk, Keeping):
         path: of the file; made with its folder if it is missing.
         readonly: only look; the file must exist.
 
+    Attributes:
+        frozen: the file lies at rest in a folder that cannot be written; what is written to it
+            from now on may be missed.
+
     Raises:
-        StateError: the file is of another version or no ledger.
+        StateError: the file is of another version.
+        DamagedError: it is damaged, or no ledger.
         FatalError: it cannot be opened.
+        RetriableError: it cannot be opened now.
     """
 
     def __init__(self, path: Path, *, readonly: bool = False) -> None:
         self.path = path
-        if readonly and not path.exists():
-            raise FatalError(f"{path}: no ledger here; name the folder that 'outrider run' wrote")
         self._held: sqlite3.Connection | None = None
         try:
+            if not readonly:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            elif not path.exists():
+                raise FatalError(
+                    f"{path}: no ledger here; name the folder that 'outrider run' wrote"
+                )
             # A reader leaves the file as it is, whoever else works on it.
-            where = f"{path.absolute().as_uri()}?mode=ro" if readonly else str(path)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(
-                where,
-                timeout=_BUSY_SECONDS,
-                isolation_level=None,
-                check_same_thread=False,
-                uri=readonly,
-            )
-            self._prepare(readonly=readonly)
-        except sqlite3.DatabaseError as error:
-            raise FatalError(
-                f"{path}: cannot be opened as a ledger ({error}); check the path, its "
-                "permissions and the free space, or move the file away to start anew"
-            ) from error
+            db = open_to_read(path) if readonly else open_to_write(path)
+        except PermissionError as error:
+            raise not_permitted(path, error, readonly=readonly) from error
         except OSError as error:
             raise FatalError(f"{path}: {error.strerror}; choose another --state") from error
+        self.frozen = db.frozen
+        self._db = db
+        try:
+            self._prepare(readonly=readonly)
+        except sqlite3.DatabaseError as error:
+            self._db.close()
+            raise at_opening(path, error, readonly=readonly) from error
+        except BaseException:
+            self._db.close()
+            raise
 
     def _prepare(self, *, readonly: bool) -> None:
         if not readonly:
@@ -189,16 +167,17 @@ class Ledger(DeadLetters, Desk, Keeping):
 
         Raises:
             RetriableError: the disk is full or the file is held; nothing was written.
+            DamagedError: the file is damaged; so does every method that reads.
         """
         try:
             self._db.execute("BEGIN IMMEDIATE")
             yield
             self._db.execute("COMMIT")
-        except sqlite3.OperationalError as error:
+        except (sqlite3.OperationalError, PassingError) as error:
             self._roll_back()
             self.make_room()
             raise RetriableError(
-                f"{self.path}: cannot write ({error}); free some space, the run goes on by itself",
+                f"{self.path}: cannot write ({_cause(error)}); free some space, the run goes on by itself",
                 retry_after=10.0,
             ) from error
         except BaseException:
@@ -358,3 +337,8 @@ class Ledger(DeadLetters, Desk, Keeping):
     def size(self) -> int:
         """Pages in use."""
         return int(self._db.execute("PRAGMA page_count").fetchone()[0])
+
+
+def _cause(error: Exception) -> str:
+    """What SQLite said."""
+    return str(error.__cause__ if isinstance(error, PassingError) else error)

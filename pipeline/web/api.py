@@ -118,8 +118,8 @@ class Api:
         told = {
             "mode": backend.mode,
             "version": backend.version,
-            "ready": backend.ready(),
-            "problem": backend.health.problem,
+            "ready": backend.ready() and backend.readers.damage is None,
+            "problem": backend.health.problem or backend.readers.damage,
             "newest_document": newest,
             "last_commit_at": None if committed is None else rfc3339(committed),
             "lag": lag,

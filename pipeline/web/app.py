@@ -11,7 +11,7 @@ from pipeline.web import openapi, openapi_shown, query
 from pipeline.web.api import Api, Backend
 from pipeline.web.api_shown import ShownApi
 from pipeline.web.dashboard import Dashboard, Look
-from pipeline.web.guard import Guard
+from pipeline.web.guard import DAMAGED, Guard
 from pipeline.web.openapi_parts import Answer
 from pipeline.web.problems import ProblemError, json_response
 
@@ -78,18 +78,21 @@ def application(
     described = openapi.document(ANSWERS.values(), backend.version)
     health = backend.health
 
+    def ready() -> bool:
+        return backend.ready() and backend.readers.damage is None
+
     def told(request: Request, *, good: bool) -> Response:
-        states = {"alive": health.alive, "ready": backend.ready()}
+        states = {"alive": health.alive, "ready": ready()}
         if good:
             return json_response(request, states)
         # Why not is for those who may ask for the status.
-        raise ProblemError(503, "not ready", more=states)
+        raise ProblemError(503, DAMAGED if backend.readers.damage else "not ready", more=states)
 
     def healthz(request: Request) -> Response:
         return told(request, good=health.alive)
 
     def readyz(request: Request) -> Response:
-        return told(request, good=health.alive and backend.ready() and health.problem is None)
+        return told(request, good=health.alive and ready() and health.problem is None)
 
     def exposition(_request: Request) -> Response:
         kind = "text/plain; version=0.0.4; charset=utf-8"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from starlette.datastructures import Headers, MutableHeaders
 
+from pipeline.ledger.trouble import DamagedError
 from pipeline.model.errors import OutriderError
 from pipeline.web.problems import ProblemError
 
@@ -24,6 +25,7 @@ OPEN: Final = frozenset({"/healthz", "/readyz"})
 METHODS: Final = ("GET", "HEAD")
 # Under this, whatever is wrong is told as a problem document, never as a page.
 _MACHINES: Final = ("/api/", "/metrics", "/healthz", "/readyz")
+DAMAGED: Final = "the ledger is damaged; the log of the server tells what to do"
 _STRICT_SECONDS: Final = 31_536_000
 _QUERY_BYTES: Final = 4096
 HEADERS: Final = {
@@ -155,6 +157,8 @@ class Guard:
             error=str(error) if known else type(error).__name__,
         )
         # What went wrong names files of this machine: that is for its own log.
+        if isinstance(error, DamagedError):
+            return ProblemError(503, DAMAGED)
         if known:
             return ProblemError(
                 503, "the ledger cannot be read now; try again", headers={"Retry-After": "5"}

@@ -16,6 +16,7 @@ from pipeline.runtime.checking.destinations import destinations
 from pipeline.runtime.checking.disk import room
 from pipeline.runtime.checking.event_hubs import namespace
 from pipeline.runtime.checking.finding import Finding, State, of_error, skipped
+from pipeline.runtime.checking.ledgers import ledgers
 from pipeline.runtime.checking.page import status_page
 from pipeline.runtime.checking.permissions import NEEDED, READ_MESSAGES, granted
 from pipeline.runtime.checking.places import Place, reached
@@ -47,6 +48,7 @@ def check(config: Config, state: Path, clock: Clock) -> Iterator[Finding]:
     yield _sources(config)
     yield from _remarks(config)
     yield from room(state)
+    yield from ledgers(state)
     live = config.collect
     if config.needs_identity:
         tenants = config.microsoft.every_tenant

@@ -79,7 +79,7 @@ def test_a_letter_is_queued_once_and_again_only_on_demand(ledger):
 def first_version(path):
     """A ledger as the first version wrote it, with one letter in it."""
     db = sqlite3.connect(path)
-    db.executescript(store._VERSION_1)
+    db.executescript(";".join(store._STEPS[1]))
     db.execute(
         "INSERT INTO dead (at, tenant, reason, detail, place, kind, body) "
         "VALUES (1, 't', 'why', 'what', 'where', 'events', x'00ff')"
