@@ -14,6 +14,7 @@ import typer
 from pipeline.cli.kafka import ConfigOption  # noqa: TC001 # Typer reads it at run time
 from pipeline.cli.logs import start_logging
 from pipeline.cli.output import print_text
+from pipeline.cli.stores import is_there
 from pipeline.ledger.reading import Reader
 from pipeline.ledger.store import Ledger
 from pipeline.model.clock import SystemClock
@@ -88,6 +89,10 @@ def serve(
         stopped = stack.enter_context(stopping())
         stack.enter_context(traced("serve"))
         follower = _follower(settings, path, metrics, log, stack) if follows else None
+        if not is_there(path):
+            raise ConfigError(
+                f"{path}: no ledger here; name the folder that 'outrider run' wrote with --state"
+            )
         Reader(path).close()  # says what is wrong with it before anybody asks
         readers = Readers(path)
         stack.callback(readers.close)

@@ -35,7 +35,7 @@ def open_ledger(folder: Path, *, readonly: bool = True) -> Ledger:
         ConfigError: the folder holds none.
     """
     path = folder / "ledger.sqlite"
-    if not path.exists():
+    if not is_there(path):
         raise ConfigError(
             f"{folder}: no ledger here; name the folder that 'outrider run' wrote, or give --kafka"
         )
@@ -51,6 +51,14 @@ def named(text: str, what: str) -> str:
     if not text.strip():
         raise ConfigError(f"the id is empty; name the {what}, or its beginning")
     return text
+
+
+def is_there(path: Path) -> bool:
+    """Whether there is a file, or a folder that this user may not enter: opening it tells."""
+    try:
+        return path.exists()
+    except PermissionError:
+        return True
 
 
 def minute(at: datetime | None) -> str:

@@ -47,7 +47,7 @@ def test_it_serves_while_a_run_writes_and_stops_when_asked(tmp_path):
 
 
 def test_a_folder_without_a_ledger_is_named(tmp_path, capsys):
-    assert main(["serve", "--state", str(tmp_path / "none")]) == ExitCode.FAILURE
+    assert main(["serve", "--state", str(tmp_path / "none")]) == ExitCode.USAGE
     assert "no ledger here" in capsys.readouterr().err
 
 
