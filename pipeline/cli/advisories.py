@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from pipeline.cli.folders import (
-    DEFAULT_OUT,
     FolderArgument,
     JsonOption,
+    RunOption,
     ZoneOption,
     check_zone,
     one_of,
+    opened,
+    output_folder,
     split_target,
     warn_of_damage,
 )
@@ -23,13 +25,14 @@ from pipeline.model.documents import to_json
 from pipeline.model.errors import ConfigError
 from pipeline.notify.clean import clean, paragraphs
 from pipeline.notify.words import listed, moment
-from pipeline.report.folder import Folder
+from pipeline.report.folder import is_ours
 from pipeline.report.text import table
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from pipeline.model.advisory import Advisory
+    from pipeline.model.reject import Reject
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, add_completion=False)
 
@@ -47,13 +50,18 @@ def advisories() -> None:
 @app.command(name="list")
 def list_advisories(
     path: Annotated[
-        Path, typer.Argument(metavar="[PATH]", help="Output folder, or an export of advisories.")
-    ] = DEFAULT_OUT,
+        Path | None,
+        typer.Argument(
+            metavar="[PATH]",
+            help="Folder that a backfill or a run wrote, or an export of advisories.",
+        ),
+    ] = None,
     *,
+    state: RunOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """List the last version of every advisory."""
-    found = _known(path)
+    found = _known(output_folder(path, state))
     if as_json:
         print_json_array(to_json(a) for a in found.values())
     elif found:
@@ -66,11 +74,12 @@ def list_advisories(
 def show(
     target: Annotated[str, typer.Argument(metavar="[PATH/]ID", help="Advisory, or its beginning.")],
     *,
+    state: RunOption = None,
     time_zone: ZoneOption = "UTC",
     as_json: JsonOption = False,
 ) -> None:
     """Show one advisory: every clock it names, and every post."""
-    path, wanted = split_target(target)
+    path, wanted = split_target(target, state)
     found = _known(path)
     advisory = found[one_of(found, wanted, "advisory", path)]
     if as_json:
@@ -80,9 +89,14 @@ def show(
 
 
 @app.command()
-def impact(folder: FolderArgument = DEFAULT_OUT, *, as_json: JsonOption = False) -> None:
-    """Tell for every advisory whether we are affected, and whether it is over for us."""
-    source = Folder(folder)
+def impact(
+    folder: FolderArgument = None, *, state: RunOption = None, as_json: JsonOption = False
+) -> None:
+    """Tell for every advisory whether we are affected, and whether it is over for us.
+
+    Of a run with several tenants, the one that is hit worst is told.
+    """
+    source = opened(output_folder(folder, state))
     found = source.impacts()
     if as_json:
         print_json_array(to_json(i) for i in found.values())
@@ -92,15 +106,17 @@ def impact(folder: FolderArgument = DEFAULT_OUT, *, as_json: JsonOption = False)
             for i in found.values()
         ]
         print_text(table(_IMPACT_HEAD, rows))
-    else:
+    elif source.ledger is None:
         print_text("No advisory was given to the backfill; add --advisories.")
+    else:
+        print_text("The run has heard of no advisory, or has not answered one yet.")
     warn_of_damage(source)
 
 
 def _known(path: Path) -> dict[str, Advisory]:
-    """Advisories of an output folder, else of an export."""
-    if (path / "advisories.ndjson").exists():
-        source = Folder(path)
+    """Advisories of a folder that a backfill or a run wrote, else of an export."""
+    if is_ours(path):
+        source = opened(path)
         found = source.advisories()
         warn_of_damage(source)
         return found
@@ -109,8 +125,13 @@ def _known(path: Path) -> dict[str, Advisory]:
     from connectors.advisories.files import FileAdvisoryFeed  # noqa: PLC0415 # exports only
 
     poll = FileAdvisoryFeed([str(path)]).changed_since(None)
+    left_out: dict[str, list[Reject]] = {}
     for reject in poll.rejects:
-        note(f"{reject.path}: {reject.reason}: {clean(reject.detail)}")
+        left_out.setdefault(reject.path, []).append(reject)
+    for name, rejects in left_out.items():
+        # A file that is none of an export would be a line for each of its own.
+        more = f" (the first of {len(rejects)} left out)" if len(rejects) > 1 else ""
+        note(f"{name}: {rejects[0].reason}: {clean(rejects[0].detail)}{more}")
     return {a.advisory_id: a for a in poll.advisories}
 
 

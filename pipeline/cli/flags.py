@@ -6,13 +6,19 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from pipeline.cli.folders import DEFAULT_OUT, FolderArgument, JsonOption, warn_of_damage
+from pipeline.cli.folders import (
+    FolderArgument,
+    JsonOption,
+    RunOption,
+    opened,
+    output_folder,
+    warn_of_damage,
+)
 from pipeline.cli.output import print_json_array, print_text
 from pipeline.model.documents import to_json
 from pipeline.model.errors import ConfigError
 from pipeline.model.flag import FlagState
 from pipeline.model.vocabulary import Client
-from pipeline.report.folder import Folder
 from pipeline.report.text import table
 
 if TYPE_CHECKING:
@@ -31,15 +37,16 @@ def flags() -> None:
 
 @app.command(name="list")
 def list_flags(
-    folder: FolderArgument = DEFAULT_OUT,
+    folder: FolderArgument = None,
     *,
+    state: RunOption = None,
     client: Annotated[str | None, typer.Option(help="Only flags of this client.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """List the last revision of every flag, in order of onset."""
     if client is not None and client not in set(Client):
         raise ConfigError(f"--client: {client!r} is none of {', '.join(Client)}")
-    source = Folder(folder)
+    source = opened(output_folder(folder, state))
     chosen = sorted(
         (f for f in source.flags().values() if client in {None, f.client}),
         key=lambda f: (f.onset_at, f.flag_id),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
 import typer
 
 from pipeline.cli.output import note
+from pipeline.cli.stores import DEFAULT_STATE
 from pipeline.model.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -18,7 +19,15 @@ if TYPE_CHECKING:
 DEFAULT_OUT: Final = Path("outrider-out")
 
 FolderArgument: TypeAlias = Annotated[
-    Path, typer.Argument(metavar="[DIR]", help="Folder that a backfill wrote.")
+    Path | None,
+    typer.Argument(
+        metavar="[DIR]",
+        help=f"Folder that a backfill or a run wrote; default {DEFAULT_OUT}, else {DEFAULT_STATE}.",
+    ),
+]
+RunOption: TypeAlias = Annotated[
+    Path | None,
+    typer.Option("--state", metavar="DIR", help="Folder of 'outrider run', instead of DIR."),
 ]
 JsonOption: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 ZoneOption: TypeAlias = Annotated[
@@ -26,16 +35,53 @@ ZoneOption: TypeAlias = Annotated[
 ]
 
 
-def split_target(target: str) -> tuple[Path, str]:
-    """Split ``DIR/ID`` or ``ID`` (in the default folder).
+def output_folder(folder: Path | None, state: Path | None = None) -> Path:
+    """The folder that is meant; of one that nobody named, it is said which.
+
+    Args:
+        folder: as it was given.
+        state: the same, as the folder of a run.
+
+    Raises:
+        ConfigError: both were given.
+    """
+    if folder is not None and state is not None:
+        raise ConfigError(f"{folder}: give a folder or --state, not both")
+    given = folder or state
+    if given is not None:
+        return given
+    if DEFAULT_OUT.is_dir() or not DEFAULT_STATE.is_dir():
+        return DEFAULT_OUT
+    note(f"{DEFAULT_STATE} is read, since there is no {DEFAULT_OUT} here")
+    return DEFAULT_STATE
+
+
+def opened(path: Path) -> Folder:
+    """The folder to tell of; an empty one would be an all-clear for nothing.
+
+    Raises:
+        ConfigError: neither a backfill nor a run wrote it.
+    """
+    from pipeline.report.folder import Folder, is_ours  # noqa: PLC0415 # only who reads one
+
+    if path.is_dir() and not is_ours(path):
+        raise ConfigError(f"{path}: not a folder that a backfill or a run wrote")
+    return Folder(path)
+
+
+def split_target(target: str, state: Path | None = None) -> tuple[Path, str]:
+    """Split ``DIR/ID`` or ``ID`` (in the folder of ``state``, or the default one).
+
+    Raises:
+        ConfigError: both name a folder.
 
     >>> split_target("out/may/inc-12")
     (PosixPath('out/may'), 'inc-12')
-    >>> split_target("EX1256020")
-    (PosixPath('outrider-out'), 'EX1256020')
+    >>> split_target("EX1256020", Path("st"))
+    (PosixPath('st'), 'EX1256020')
     """
     path = Path(target)
-    return (path.parent if "/" in target else DEFAULT_OUT), path.name
+    return output_folder(path.parent if "/" in target else None, state), path.name
 
 
 def one_of(ids: Iterable[str], wanted: str, what: str, where: Path) -> str:

@@ -8,24 +8,28 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.cli.folders import (
-    DEFAULT_OUT,
     FolderArgument,
     JsonOption,
+    RunOption,
     ZoneOption,
     check_zone,
     one_of,
+    opened,
+    output_folder,
     split_target,
     warn_of_damage,
 )
 from pipeline.cli.incidents_desk import ack, silence
 from pipeline.cli.incidents_route import app as route
-from pipeline.cli.output import print_json, print_json_array, print_text, write_file
+from pipeline.cli.output import note, print_json, print_json_array, print_text, write_file
 from pipeline.model.documents import to_json
-from pipeline.report.folder import Folder
+from pipeline.model.errors import OutriderError
 from pipeline.report.text import INCIDENT_HEAD, incident_row, incident_text, table
 
 if TYPE_CHECKING:
+    from pipeline.model.advisory import Advisory
     from pipeline.model.incident import Incident
+    from pipeline.report.folder import Folder
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, add_completion=False)
 
@@ -36,9 +40,11 @@ def incidents() -> None:
 
 
 @app.command(name="list")
-def list_incidents(folder: FolderArgument = DEFAULT_OUT, *, as_json: JsonOption = False) -> None:
+def list_incidents(
+    folder: FolderArgument = None, *, state: RunOption = None, as_json: JsonOption = False
+) -> None:
     """List the incidents, the most pressing first."""
-    source = Folder(folder)
+    source = opened(output_folder(folder, state))
     latest = [history[-1] for history in source.incidents()]
     if as_json:
         print_json_array(to_json(i) for i in latest)
@@ -53,17 +59,18 @@ def list_incidents(folder: FolderArgument = DEFAULT_OUT, *, as_json: JsonOption 
 def show(
     target: Annotated[str, typer.Argument(metavar="[DIR/]ID", help="Incident, or its beginning.")],
     *,
+    state: RunOption = None,
     revisions: Annotated[bool, typer.Option(help="Show every revision, in order.")] = False,
     time_zone: ZoneOption = "UTC",
     as_json: JsonOption = False,
 ) -> None:
     """Show one incident: who, since when, what still works, whose fault, and why."""
-    source, history = _find(target)
+    source, history = _find(target, state)
     chosen = history if revisions else history[-1:]
     if as_json:
         print_json([to_json(i) for i in chosen] if revisions else to_json(chosen[0]))
     else:
-        known = source.advisories()
+        known = _titled(source)
         zone = check_zone(time_zone)
         print_text("\n\n".join(incident_text(i, time_zone=zone, advisories=known) for i in chosen))
     warn_of_damage(source)
@@ -106,10 +113,19 @@ def explain(
     warn_of_damage(source)
 
 
-def _find(target: str) -> tuple[Folder, list[Incident]]:
+def _titled(source: Folder) -> dict[str, Advisory]:
+    """The advisories, for their titles; a ledger that cannot be read keeps no incident back."""
+    try:
+        return source.advisories()
+    except OutriderError as error:
+        note(f"no title of an advisory: {error}")
+        return {}
+
+
+def _find(target: str, state: Path | None = None) -> tuple[Folder, list[Incident]]:
     """The folder, and the revisions of the incident that is meant."""
-    path, wanted = split_target(target)
-    source = Folder(path)
+    path, wanted = split_target(target, state)
+    source = opened(path)
     histories = {h[-1].incident_id: h for h in source.incidents()}
     return source, histories[one_of(histories, wanted, "incident", path)]
 

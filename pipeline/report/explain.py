@@ -14,7 +14,7 @@ from detectors.shift import in_hours
 from pipeline.model.errors import ConfigError
 from pipeline.model.trace import LawName
 from pipeline.model.vocabulary import FlagKind
-from pipeline.report.trace import read_traces
+from pipeline.report.trace import NAME, read_traces
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -130,7 +130,7 @@ def explain_incident(
     """Explanations of an incident's flags, and the flags that were left out.
 
     Args:
-        folder: what a backfill wrote.
+        folder: what a backfill wrote; a run keeps no minutes.
         incident: one of its incidents.
         flag: id of the one flag that is asked for.
         every: explain all flags; otherwise the first of each signal.
@@ -138,6 +138,12 @@ def explain_incident(
     Raises:
         ConfigError: no minutes were kept of what is asked for.
     """
+    if folder.ledger is not None and not (folder.path / NAME).exists():
+        raise ConfigError(
+            f"{folder.path}: a run keeps no minutes to explain {incident.incident_id} by; 'outrider "
+            "incidents show' tells its evidence, and 'outrider backfill' over the same logs writes "
+            "a folder that can be explained"
+        )
     known = folder.flags()
     flags = [known[i] for i in incident.flag_ids if i in known]
     flags.sort(key=lambda f: (f.alarm_at, f.flag_id))

@@ -1,4 +1,8 @@
-"""The output folder, read back: whatever is there, line by line, damage counted."""
+"""The output folder, read back: whatever is there, line by line, damage counted.
+
+A run writes flags and incidents as a backfill does, and keeps the rest in its ledger; who follows
+topics has a ledger alone. A file that is missing is read from there.
+"""
 
 from __future__ import annotations
 
@@ -28,11 +32,29 @@ STATE_ORDER: Final = (
 )
 
 
+# One of these is in every folder that we wrote, and in none of exported logs.
+_LEDGERS: Final = ("ledger.sqlite", "followed.sqlite")
+_WRITTEN: Final = (
+    "incidents.ndjson",
+    "flags.ndjson",
+    "summary.json",
+    "advisories.ndjson",
+    "impacts.ndjson",
+    *_LEDGERS,
+)
+
+
+def is_ours(path: Path) -> bool:
+    """Whether a path is a folder that a backfill or a run wrote."""
+    return any((path / name).is_file() for name in _WRITTEN)
+
+
 class Folder:
     """Reads the documents of one output folder; files that are missing are empty.
 
     Attributes:
         path: the folder.
+        ledger: of the run, or of who follows topics; None = a backfill wrote the folder.
         damaged: lines that could not be read, by file name (a run that was killed leaves
             half a line at most).
     """
@@ -41,19 +63,32 @@ class Folder:
         """Open ``path``.
 
         Raises:
-            ConfigError: there is no such folder.
+            ConfigError: there is no such folder, or something else is in it.
         """
         if not path.is_dir():
             raise ConfigError(
-                f"{path}: no such folder; give the folder that `outrider backfill --out` wrote"
+                f"{path}: no such folder; give the folder that `outrider backfill --out` or "
+                "`outrider run --state` wrote"
             )
+        if not is_ours(path) and any(path.iterdir()):
+            raise ConfigError(f"{path}: not a folder that a backfill or a run wrote")
         self.path = path
+        ledgers = [path / n for n in _LEDGERS if (path / n).is_file()]
+        self.ledger = next((p for p in ledgers if p.stat().st_size), None)
         self.damaged: dict[str, int] = {}
 
     def lines(self, name: str) -> Iterator[dict[str, Any]]:
-        """The JSON objects of one NDJSON file."""
+        """The JSON objects of one NDJSON file; of a run, those of its ledger if there is none.
+
+        Raises:
+            OutriderError: the ledger cannot be read.
+        """
         path = self.path / name
         if not path.exists():
+            if self.ledger is not None:
+                from pipeline.report.kept import kept  # noqa: PLC0415 # runs only
+
+                yield from kept(self.ledger, name)
             return
         with path.open("rb") as file:
             for line in file:
