@@ -74,3 +74,16 @@ def _no_lock(path: Path, error: sqlite3.Error) -> FatalError:
             "that none does, and delete this file: it holds nothing, and the next start makes it"
         )
     return FatalError(f"{path}: {error}; check the folder and its permissions")
+
+
+def begins_anew(ledger: Path) -> bool:
+    """Whether a ledger is missing or empty, though something was told from its folder before."""
+    told = ledger.with_name("incidents.ndjson")
+    return _size(told) > 0 and _size(ledger) == 0
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0

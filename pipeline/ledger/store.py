@@ -24,10 +24,12 @@ import sqlite3
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import structlog
+
 from pipeline.ledger.connecting import open_to_read, open_to_write
 from pipeline.ledger.dead import DeadLetters
 from pipeline.ledger.desk import Desk
-from pipeline.ledger.hold import hold
+from pipeline.ledger.hold import begins_anew, hold
 from pipeline.ledger.keeping import LOG_BYTES, Keeping
 from pipeline.ledger.listing import ADD
 from pipeline.ledger.trouble import PassingError, at_opening, not_permitted
@@ -89,6 +91,7 @@ class Ledger(DeadLetters, Desk, Keeping):
                 raise FatalError(
                     f"{path}: no ledger here; name the folder that 'outrider run' wrote"
                 )
+            self._anew = not readonly and begins_anew(path)
             # A reader leaves the file as it is, whoever else works on it.
             db = open_to_read(path) if readonly else open_to_write(path)
         except PermissionError as error:
@@ -154,6 +157,15 @@ class Ledger(DeadLetters, Desk, Keeping):
         """
         if self._held is None:
             self._held = hold(self.path)
+        if self._anew:
+            structlog.get_logger().bind(logger="ledger").warning(
+                "ledger",
+                outcome="made anew",
+                error=f"{self.path}: was empty or missing, though incidents.ndjson beside it is "
+                "not: usual levels are learned anew; if that is not meant, stop the run and put a "
+                "backup of the folder in its place",
+            )
+            self._anew = False
 
     def close(self) -> None:
         """Let go of the file."""

@@ -7,6 +7,7 @@ import random
 import sqlite3
 
 import pytest
+import structlog
 
 from pipeline.ledger.hold import is_held
 from pipeline.ledger.known import KnownAdvisories
@@ -149,3 +150,23 @@ def test_the_rest_of_the_ledger_is_as_it_was(path):
     assert len(reader.documents()) == 400
     assert json.loads(json.dumps(reader.counts()))["documents"] == 400
     reader.close()
+
+
+def test_an_empty_ledger_beside_what_was_told_is_not_taken_for_new_in_silence(tmp_path):
+    path = tmp_path / "ledger.sqlite"
+
+    def started():
+        with structlog.testing.capture_logs() as logs:
+            ledger = Ledger(path)
+            ledger.hold()
+            ledger.close()
+        return logs
+
+    assert started() == []
+    (tmp_path / "incidents.ndjson").write_text("{}\n")
+    assert started() == []
+    path.write_bytes(b"")
+    (told,) = started()
+    assert (told["log_level"], told["outcome"]) == ("warning", "made anew")
+    assert f"{path}: was empty or missing" in told["error"]
+    assert started() == []
