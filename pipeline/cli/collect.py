@@ -10,7 +10,7 @@ import typer
 
 from connectors.advisories.files import FileAdvisoryFeed
 from pipeline.cli.kafka import ConfigOption, ListenOption  # noqa: TC001 # Typer reads them
-from pipeline.cli.logs import start_logging
+from pipeline.cli.logs import start_logging, tell_start
 from pipeline.model.clock import SystemClock
 from pipeline.runtime.config import load
 from pipeline.runtime.health import Health, HealthServer
@@ -90,6 +90,14 @@ def collect(
             stack.enter_context(HealthServer(listen, health, metrics))
         stack.callback(collector.close)
         stack.enter_context(traced("collect"))
+        tell_start(
+            log,
+            name=name,
+            servers=settings.kafka.servers,
+            files=paths,
+            live=settings.collect.enabled,
+            listen=listen,
+        )
         work = stack.enter_context(unit_of_work(log, "collect"))
         work["portions"] = turn(
             collector.step,

@@ -13,7 +13,7 @@ import typer
 from connectors.sinks.encoders.forms import FORMS
 from connectors.sinks.ndjson import NdjsonSink
 from pipeline.cli.kafka import ConfigOption, ListenOption  # noqa: TC001 # Typer reads them
-from pipeline.cli.logs import start_logging
+from pipeline.cli.logs import start_logging, tell_start
 from pipeline.ledger.followed import FollowedLedger
 from pipeline.model.clock import SystemClock
 from pipeline.model.errors import ConfigError
@@ -106,6 +106,13 @@ def deliver(
             notices = _notices(settings, told, state, metrics, log, stack)
             loops[PEOPLE] = partial(_turn, notices, common)
         stack.enter_context(traced("deliver"))
+        tell_start(
+            log,
+            name=worker,
+            servers=settings.kafka.servers,
+            destinations=sorted(loops),
+            listen=listen,
+        )
         with unit_of_work(log, "deliver", sinks=sorted(loops)):
             turn_all(loops, stopped=stopped, healths=healths)
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from pipeline.cli.kafka import ConfigOption, ListenOption  # noqa: TC001 # Typer reads them
-from pipeline.cli.logs import start_logging
+from pipeline.cli.logs import start_logging, tell_start
 from pipeline.cli.warming import warm_up
 from pipeline.model.clock import SystemClock
 from pipeline.runtime.config import load
@@ -46,10 +46,11 @@ def detect(
     warm_up()
     keep_freed()
     log, metrics, health = get_logger("detect"), Metrics(), Health()
+    named = name or socket.gethostname()
     worker = Detector(
         settings.kafka,
         Settings.of(settings, trace_hours=0),
-        name or socket.gethostname(),
+        named,
         clock=SystemClock(),
         metrics=metrics,
         log=log,
@@ -61,6 +62,7 @@ def detect(
         stack.callback(worker.close)
         stopped = stack.enter_context(stopping())
         stack.enter_context(traced("detect"))
+        tell_start(log, name=named, servers=settings.kafka.servers, listen=listen)
         stack.enter_context(unit_of_work(log, "detect"))
         turn(
             worker.step,

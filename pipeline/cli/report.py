@@ -160,11 +160,10 @@ def _report(
 
 def _origin(folder: Path | None, state: Path | None, tenant: str | None) -> Origin:
     if folder is not None:
-        origin = FolderOrigin(folder)
-        if not any((folder / name).exists() for name in _RESULTS):
+        if folder.is_dir() and not any((folder / name).exists() for name in _RESULTS):
             raise ConfigError(
                 f"{folder}: no result of a backfill is in it; give the folder that "
                 "'outrider backfill --out' wrote, or --state for that of a run"
             )
-        return origin
+        return FolderOrigin(folder)
     return LedgerOrigin((state or DEFAULT_STATE) / LEDGER, tenant=tenant)

@@ -11,7 +11,7 @@ import typer
 from connectors.advisories.files import FileAdvisoryFeed
 from connectors.sinks.encoders.forms import FORMS
 from connectors.sinks.ndjson import NdjsonSink
-from pipeline.cli.logs import start_logging
+from pipeline.cli.logs import start_logging, tell_start
 from pipeline.cli.output import print_text
 from pipeline.cli.warming import warm_up
 from pipeline.ledger.store import Ledger
@@ -134,6 +134,14 @@ def run(
             ),
         )
         stack.enter_context(traced("run"))
+        tell_start(
+            log,
+            state=str(state),
+            files=paths,
+            live=settings.collect.enabled,
+            destinations=[*known, *told],
+            listen=listen,
+        )
         with unit_of_work(log, "run") as work:
             work["steps"] = turn(
                 loop.step,

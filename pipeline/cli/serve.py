@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from pipeline.cli.kafka import ConfigOption  # noqa: TC001 # Typer reads it at run time
-from pipeline.cli.logs import start_logging
+from pipeline.cli.logs import start_logging, tell_start
 from pipeline.cli.output import print_text
 from pipeline.cli.stores import is_there
 from pipeline.ledger.reading import Reader
@@ -104,6 +104,7 @@ def serve(
         host = f"[{address.host}]" if ":" in address.host else address.host
         scheme = "http" if tls is None else "https"
         print_text(f"{scheme}://{host}:{server.port}/")
+        tell_start(log, state=str(state), servers=settings.kafka.servers, listen=bind)
         with unit_of_work(log, "serve", mode=backend.mode, port=server.port):
             if follower is None:
                 _watch(readers, server, stopped, health, log)

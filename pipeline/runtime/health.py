@@ -66,12 +66,20 @@ class HealthServer:
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                status, kind, body = _answer(self.path, health, metrics)
+                self.wfile.write(self.head())
+
+            def do_HEAD(self) -> None:
+                self.head()
+
+            def head(self) -> bytes:
+                """Send what goes before the body; gives the body."""
+                path = self.path.partition("?")[0]
+                status, kind, body = _answer(path, health, metrics)
                 self.send_response(status)
                 self.send_header("Content-Type", kind)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
-                self.wfile.write(body)
+                return body
 
             def log_message(self, *_: Any) -> None:
                 """Scrapes are not worth a line each."""
@@ -143,7 +151,9 @@ def _answer(path: str, health: Health, metrics: Metrics) -> tuple[int, str, byte
         return 200, "text/plain; version=0.0.4; charset=utf-8", metrics.text()
     if path not in {"/healthz", "/readyz"}:
         return 404, "text/plain", b"see /metrics, /healthz and /readyz\n"
-    good = health.alive and (path == "/healthz" or (health.ready and health.problem is None))
-    told = {"alive": health.alive, "ready": health.ready, "problem": health.problem}
+    ready = health.ready and health.problem is None
+    good = health.alive and (path == "/healthz" or ready)
+    problem = health.problem or (None if health.ready else "it is still starting")
+    told = {"alive": health.alive, "ready": ready, "problem": problem}
     told |= {"remark": health.remark} if health.remark else {}
     return 200 if good else 503, "application/json", json.dumps(told).encode() + b"\n"

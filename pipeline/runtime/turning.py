@@ -58,6 +58,8 @@ def turn(
                 begun = True
             busy = step()
             busy_turns += busy
+            if health.problem is not None:
+                log.info("step", outcome="goes on")
             health.ready, health.problem, health.remark = True, None, remark()
             pause = 0.0 if busy else idle_seconds
             over = done()

@@ -82,7 +82,7 @@ def application(
         return backend.ready() and backend.readers.damage is None
 
     def told(request: Request, *, good: bool) -> Response:
-        states = {"alive": health.alive, "ready": ready()}
+        states = {"alive": health.alive, "ready": ready() and health.problem is None}
         if good:
             return json_response(request, states)
         # Why not is for those who may ask for the status.

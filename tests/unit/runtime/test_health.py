@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import time
+from http.client import HTTPConnection
 from urllib.request import urlopen
 
 import pytest
@@ -14,8 +16,19 @@ from pipeline.runtime.health import Health, HealthServer
 from pipeline.runtime.metrics import Metrics
 
 
-def server(listen):
-    return HealthServer(listen, Health(), Metrics())
+def has_ipv6():
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
+
+
+SIX = pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
+
+
+def server(listen, health=None):
+    return HealthServer(listen, health or Health(), Metrics())
 
 
 def status(host, port):
@@ -28,9 +41,9 @@ def status(host, port):
     [
         ("127.0.0.1:0", "127.0.0.1"),
         ("localhost:0", "localhost"),
-        ("[::1]:0", "[::1]"),
-        ("[::]:0", "[::1]"),
-        ("[::]:0", "127.0.0.1"),  # all addresses, the old ones too
+        pytest.param("[::1]:0", "[::1]", marks=SIX),
+        pytest.param("[::]:0", "[::1]", marks=SIX),
+        pytest.param("[::]:0", "127.0.0.1", marks=SIX),  # all addresses, the old ones too
     ],
 )
 def test_it_listens_on_addresses_of_both_families(listen, asked):
@@ -83,3 +96,29 @@ def test_the_end_does_not_wait_for_who_says_nothing():
         began = time.monotonic()
     assert time.monotonic() - began < 3
     waiting.close()
+
+
+def asked(there, method, path):
+    connection = HTTPConnection("127.0.0.1", there.port, timeout=30)
+    connection.request(method, path)
+    answer = connection.getresponse()
+    body = answer.read()
+    connection.close()
+    return answer.status, body
+
+
+@pytest.mark.parametrize(
+    ("health", "status", "told"),
+    [
+        (Health(), 503, {"ready": False, "problem": "it is still starting"}),
+        (Health(ready=True), 200, {"ready": True, "problem": None}),
+        (Health(ready=True, problem="no broker"), 503, {"ready": False, "problem": "no broker"}),
+        (Health(problem="no broker"), 503, {"ready": False, "problem": "no broker"}),
+    ],
+)
+def test_what_is_told_of_readiness_agrees_with_its_status(health, status, told):
+    with server("127.0.0.1:0", health) as there:
+        found, body = asked(there, "GET", "/readyz?verbose=1")
+        assert (found, json.loads(body)) == (status, {"alive": True} | told)
+        assert asked(there, "HEAD", "/readyz") == (status, b"")
+        assert asked(there, "GET", "/healthz")[0] == 200
