@@ -15,6 +15,7 @@ from connectors.normalise.columns import Context, Rows
 from connectors.normalise.outcomes import outcome_of_word, read_code
 from connectors.normalise.problems import NoEvidenceError, UnusableError, kind_of
 from connectors.normalise.tables import rows as table_rows
+from connectors.normalise.tenants import tenant_name
 from pipeline.model.event import EventFlag
 from pipeline.model.reject import RejectReason
 from pipeline.model.vocabulary import Client, Service, Source
@@ -82,8 +83,8 @@ class Audits:
         """Take a record of the Activity API's schema.
 
         Raises:
-            KeyError, TypeError, AttributeError: it is none, or an unusual one; nothing
-                was taken.
+            KeyError, TypeError, AttributeError, UnusableError: it is none, or an unusual one;
+                nothing was taken.
             NoEvidenceError: it is no access to a mailbox.
         """
         number = record["RecordType"]
@@ -151,7 +152,8 @@ class Audits:
         """Take an audit record of any form.
 
         Raises:
-            UnusableError: a field that no record can do without is missing.
+            UnusableError: a field that no record can do without is missing, or no tenant can
+                be called so.
             NoEvidenceError: it is no access to a mailbox.
         """
         kind = _kind(fields)
@@ -224,7 +226,7 @@ class Audits:
             if value is not None and type(value) is not str:
                 raise TypeError
         context = Context(
-            tenant=(tenant or self._tenant).casefold(),
+            tenant=tenant_name(tenant, self._tenant),
             source=Source.EXCHANGE_AUDIT.value,
             operation=_operations().get((operation or "").casefold(), OTHER_OPERATION),
             outcome=outcome_of_word(result).value,

@@ -14,6 +14,7 @@ from connectors.normalise.columns import Context, Rows
 from connectors.normalise.outcomes import outcome_of_word
 from connectors.normalise.problems import UnusableError
 from connectors.normalise.tables import rows as table_rows
+from connectors.normalise.tenants import tenant_name
 from pipeline.model.reject import RejectReason
 from pipeline.model.vocabulary import Client, Service, Source
 
@@ -79,7 +80,7 @@ class Directories:
         """Take a directory audit record of any form.
 
         Raises:
-            UnusableError: the record has no time.
+            UnusableError: the record has no time, or no tenant can be called so.
         """
         if not fields.created:
             raise UnusableError(
@@ -93,7 +94,7 @@ class Directories:
             context = rows.context_code(
                 place,
                 Context(
-                    tenant=(fields.tenant or self._tenant).casefold(),
+                    tenant=tenant_name(fields.tenant, self._tenant),
                     source=Source.ENTRA_DIRECTORY_AUDIT.value,
                     operation=operation_of(fields.activity, fields.service),
                     outcome=outcome_of_word(fields.result).value,

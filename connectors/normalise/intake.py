@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from pipeline.model.vocabulary import Source
 
 _Reading = Callable[[Any], SigninFields | AuditFields | DirectoryFields]
-_UNLIKELY: Final = (KeyError, TypeError, AttributeError)
+_UNLIKELY: Final = (KeyError, TypeError, AttributeError, UnusableError)
 _BAD_TIME: Final = "the event time is no time between 2000 and 2100; write it as RFC 3339"
 
 

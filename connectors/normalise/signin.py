@@ -25,6 +25,7 @@ from connectors.normalise.signin_fields import (
     tenant_of,
     word_of,
 )
+from connectors.normalise.tenants import tenant_name
 from pipeline.model.reject import RejectReason
 
 if TYPE_CHECKING:
@@ -97,8 +98,8 @@ class Signins:
         """Readers of Graph signIn objects and of Azure Monitor envelopes, for one block.
 
         Each takes a parsed record and its number and raises, having taken nothing:
-        KeyError, TypeError or AttributeError for a record of another kind or an unusual
-        one; NoEvidenceError for a category without users.
+        KeyError, TypeError, AttributeError or UnusableError for a record of another kind or
+        an unusual one; NoEvidenceError for a category without users.
         """
         take = self._taker(keys)
 
@@ -210,7 +211,8 @@ class Signins:
         """Take a sign-in of any form.
 
         Raises:
-            UnusableError: a field that no sign-in can do without is missing.
+            UnusableError: a field that no sign-in can do without is missing, or no tenant can
+                be called so.
             NoEvidenceError: it is no user's sign-in.
         """
         source = source_of(fields)
@@ -300,11 +302,14 @@ def signin_context(place: tuple[Any, ...], tenant: str, word: str | None = None)
             code, country, AS number, name of the network where the address tells it.
         tenant: of records that name none.
         word: the result, where it is a word and no code.
+
+    Raises:
+        UnusableError: no tenant can be called so.
     """
     source, named, home, reached, kind, code, country, number, network = place
     outcome = outcome_of_word(word) if code is None and word else outcome_of_code(code)
     return Context(
-        tenant=(named or tenant_of(home, reached, kind) or tenant).casefold(),
+        tenant=tenant_name(named or tenant_of(home, reached, kind), tenant),
         source=source,
         operation=OPERATION,
         outcome=outcome.value,

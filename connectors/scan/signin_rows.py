@@ -33,7 +33,7 @@ from connectors.scan.signin_paths import (
     USER_TYPE,
 )
 from connectors.scan.texts import Texts, number_of, texts, texts_view
-from connectors.scan.values import NO_TIME, guid, integer, microseconds
+from connectors.scan.values import NO_TIME, guid, integer, microseconds, plain
 from connectors.scan.walk import (
     ABSENT,
     FALSE,
@@ -46,6 +46,7 @@ from connectors.scan.walk import (
     walk_line,
 )
 from connectors.scan.wide import pointer
+from pipeline.model.tenants import MOST_CHARACTERS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -230,6 +231,11 @@ def _context(data: Any, line: Any, categories: int, system: int, out: Any) -> in
     """Number of what :class:`Scan` calls the context, negative if there is none."""
     words, _, contexts, key, key_bytes, _, _ = out
     kinds = line.kinds
+    for field in (TENANT, HOME, REACHED):
+        if kinds[field] == TEXT and not plain(
+            data, line.starts[field], line.stops[field], MOST_CHARACTERS
+        ):
+            return NO_TEXT
     if categories > 0:
         key[0], key[1] = _text(data, line, CATEGORY, words), _text(data, line, TENANT, words)
         if key[0] < 0 or key[0] >= categories or key[1] < 0:

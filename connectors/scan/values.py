@@ -7,12 +7,17 @@ from typing import Any, Final
 import numpy as np
 
 from connectors.scan.compiled import compiled
+from connectors.scan.wide import word_at
 
 NO_TIME: Final = -(1 << 62)
 _ZERO: Final = 48
 _MINUS: Final = 45
 _GUID: Final = 36
 _DASH: Final = 45
+_BLANK: Final = 32
+_WORD: Final = 8
+_ONES: Final = np.uint64(0x0101010101010101)
+_TOPS: Final = np.uint64(0x8080808080808080)
 
 
 @compiled
@@ -120,6 +125,31 @@ def guid(data: Any, start: int, stop: int, out: Any, at: int) -> bool:
                 return False
             place += 1
     return True
+
+
+@compiled
+def plain(data: Any, start: int, stop: int, most: int) -> bool:
+    """Whether a text is of ASCII letters and marks, begins with one, and has at most so many.
+
+    Control characters below the blank were looked for before; eight bytes are readable behind.
+    """
+    if stop - start > most or (start < stop and data[start] <= _BLANK):
+        return False
+    odd = np.uint64(0)
+    at = start
+    while at + _WORD <= stop:
+        odd |= _beyond(word_at(data, at))
+        at += _WORD
+    if at < stop:
+        mask = (np.uint64(1) << np.uint64(8 * (stop - at))) - np.uint64(1)
+        odd |= _beyond(word_at(data, at) & mask)
+    return bool(odd & _TOPS == 0)
+
+
+@compiled
+def _beyond(word: Any) -> Any:
+    """The highest bit of each byte that is 0x7F (DEL) or larger, and of no other if none is."""
+    return word | (word + _ONES)
 
 
 @compiled

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from pipeline.model.errors import ConfigError
+from pipeline.model.tenants import is_tenant
 from pipeline.runtime.config_collect import Collect
 from pipeline.runtime.config_deliver import Deliver
 from pipeline.runtime.config_errors import explain
@@ -50,6 +51,12 @@ def _network(text: str) -> str:
         ) from None
 
 
+def _tenant(text: str) -> str:
+    if not is_tenant(text):
+        raise ValueError("want the id or name of a tenant, without control characters")
+    return text
+
+
 class Privacy(_Section):
     """How people are kept out of every output."""
 
@@ -68,7 +75,7 @@ class Privacy(_Section):
 class Tenant(_Section):
     """Whose logs these are, and the clock its people live by."""
 
-    id: str | None = Field(
+    id: Annotated[str, AfterValidator(_tenant)] | None = Field(
         default=None,
         min_length=1,
         max_length=128,

@@ -77,7 +77,7 @@ def read_back(
     """
     found: dict[int, dict[str, Kept]] = {n: {} for n in partitions}
     for record in committed_records(config, Topics(config.prefix).state, partitions, beat=beat):
-        tenant, _, what = record.key.decode().partition("\0")
+        tenant, _, what = record.key.decode().rpartition("\0")
         if tenant:
             kept = found[record.partition].setdefault(tenant, Kept())
             _take(kept, what, record.value)
@@ -103,7 +103,7 @@ def _take(kept: Kept, what: str, value: bytes | None) -> None:
             kept.parts[name] = value
     elif what == "issued":
         kept.issued = value
-    elif value is not None:
+    elif what == "ground" and value is not None:
         kept.offset = int.from_bytes(value[:_OFFSET_BYTES], "big")
         kept.ground = value[_OFFSET_BYTES:]
 

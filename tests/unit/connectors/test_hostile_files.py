@@ -40,6 +40,14 @@ BROKEN: dict[str, tuple[bytes, RejectReason]] = {
         json.dumps(v.sign_in(1, createdDateTime="0001-01-01T00:00:00Z")).encode(),
         RejectReason.BAD_TIME,
     ),
+    "a tenant with a nul": (
+        json.dumps(v.sign_in(1, homeTenantId="a\0b", resourceTenantId="a\0b")).encode(),
+        RejectReason.BAD_VALUE,
+    ),
+    "a tenant of a mailbox with a nul": (
+        json.dumps(v.mail_access(1, OrganizationId="a\0b")).encode(),
+        RejectReason.BAD_VALUE,
+    ),
     "an error answer": (
         b'{"error": {"code": "AF50000", "message": "An internal server error occurred."}}',
         RejectReason.UNKNOWN_SHAPE,
@@ -82,6 +90,43 @@ def test_a_bad_record_of_an_array_costs_that_record_only(
     (reject,) = found.rejects
     assert reject.reason == reason
     nobody_is_named(found)
+
+
+TENANTS = ["a\0b", "a\nb", "a\x7fb", "a\x85b", "a\u2028b", " ", "\u3000", "x" * 257, "ß" * 129]
+CARRIERS = {
+    "flat": lambda name: v.sign_in(1, homeTenantId=name, resourceTenantId=name),
+    "envelope": lambda name: v.envelope(v.sign_in(1)) | {"tenantId": name},
+    "mailbox": lambda name: v.mail_access(1, OrganizationId=name),
+    "mailbox in a text": lambda name: {
+        "AuditData": json.dumps(v.mail_access(1, OrganizationId=name))
+    },
+    "directory": lambda name: {
+        "category": "AuditLogs",
+        "tenantId": name,
+        "properties": {"activityDateTime": "2026-03-19T08:00:00Z", "activityDisplayName": "x"},
+    },
+}
+
+
+@pytest.mark.parametrize("carrier", CARRIERS)
+def test_a_tenant_that_cannot_be_called_so_is_refused_and_never_shown(
+    carrier: str, tmp_path: Path
+) -> None:
+    records = [CARRIERS[carrier](name) for name in TENANTS]
+    (tmp_path / "a.jsonl").write_bytes(v.lines([CARRIERS[carrier]("Größe ½"), *records]))
+    found = v.Read(tmp_path)
+    assert [row["tenant"] for row in found.rows] == ["grösse ½"]
+    assert {r.reason for r in found.rejects} == {RejectReason.BAD_VALUE}
+    assert [r.line for r in found.rejects] == list(range(2, 2 + len(TENANTS)))
+    assert len({r.detail for r in found.rejects}) == 1
+
+
+def test_half_a_surrogate_pair_in_a_text_is_no_tenant(tmp_path: Path) -> None:
+    text = json.dumps(v.mail_access(1, OrganizationId="\ud800"))
+    (tmp_path / "a.jsonl").write_bytes(v.lines([{"AuditData": text}]))
+    found = v.Read(tmp_path)
+    assert [r.reason for r in found.rejects] == [RejectReason.BAD_VALUE]
+    assert not found.rows
 
 
 def test_an_array_record_that_never_ends_costs_that_record_only(tmp_path: Path) -> None:

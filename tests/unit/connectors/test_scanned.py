@@ -242,6 +242,21 @@ def test_texts_keep_their_numbers_until_there_is_no_room() -> None:
     assert intern(texts(100, 40), b"x" * 60) == FULL
 
 
+# Some cannot be used; the last three, and that with a blank before it, can.
+ODD_TENANTS = [
+    "a\0b",
+    "a\x7fb",
+    "a\x85b",
+    " ",
+    "  a",
+    "x" * 257,
+    "ß" * 129,
+    "Contoso",
+    "x" * 256,
+    "Größe",
+]
+
+
 def odd_records() -> list[dict[str, Any]]:
     """Records each of which is unusual in one way, in either shape."""
     odd: list[dict[str, Any]] = [
@@ -283,6 +298,7 @@ def odd_records() -> list[dict[str, Any]]:
         {"servicePrincipalId": "33333333-aaaa-4bbb-8ccc-222222222222"},
         {"homeTenantId": None, "resourceTenantId": None, "userType": None},
         {"userType": "guest", "resourceTenantId": "99999999-2222-4333-8444-555555555555"},
+        *({"homeTenantId": t, "resourceTenantId": t} for t in ODD_TENANTS),
         {"signInEventTypes": ["servicePrincipal"], "userId": "", "userPrincipalName": ""},
         {"signInEventTypes": ["managedIdentity"], "userId": None, "userPrincipalName": None},
         {"signInEventTypes": ["servicePrincipal"]},
@@ -328,6 +344,8 @@ def test_a_file_gives_the_same_events_with_compiled_code(
                 record |= {"time": "2026-03-19T09:00:00Z"}
             if number % 31 == 0:
                 record |= {"category": "ServicePrincipalSignInLogs"}
+            if number % 37 == 0:
+                record |= {"tenantId": ODD_TENANTS[number // 37 % len(ODD_TENANTS)]}
         if number % 13 == 0:
             inner |= odd[number // 13 % len(odd)]
         lines.append(json.dumps(record, ensure_ascii=number % 2 == 0))

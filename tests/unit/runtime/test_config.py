@@ -116,6 +116,7 @@ def test_a_typo_in_the_environment_names_the_variable(tmp_path: Path) -> None:
     ("text", "says"),
     [
         ("[tenant]\ntime_zone = 'Mars/Olympus'\n", "no IANA time zone"),
+        ("[tenant]\nid = 'a\\u0000b'\n".replace("'", '"'), "without control characters"),
         ("[sites]\n'203.0.113.5/24' = 'x'\n", "no network prefix"),
         ("[backfill]\nworkers = '3'\n", "valid integer"),
         ("[backfill]\nworkers = 0\n", "greater than or equal to 1"),
