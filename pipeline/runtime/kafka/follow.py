@@ -7,7 +7,6 @@ there; what comes again changes nothing.
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from contextlib import suppress
@@ -17,11 +16,11 @@ from typing import TYPE_CHECKING, Any, Final
 from kafka import TopicPartition
 from kafka.errors import KafkaError, UnknownTopicOrPartitionError
 
-from pipeline.model.clock import parse_rfc3339, to_us
+from pipeline.model.clock import to_us
 from pipeline.model.errors import ConfigError
 from pipeline.runtime.kafka.client import Topics, consumer, letting_go
 from pipeline.runtime.kafka.desk import Answers
-from pipeline.runtime.kafka.letters import REPLAYED, letter_of
+from pipeline.runtime.kafka.letters import UNKNOWN_LETTER, letter_of, mark_of
 from pipeline.runtime.kafka.told import kinds, told
 from pipeline.runtime.kafka.view import Views
 from pipeline.runtime.live.answering import answer
@@ -176,7 +175,11 @@ class Follower:
             positions[place] = records[-1].offset + 1
             for record in records:
                 if place.topic == self._dead:
-                    _sort(record, letters, marks)
+                    mark = mark_of(record)
+                    if mark is None:
+                        letters.append(letter_of(record))
+                    else:
+                        marks.append(mark)
                     continue
                 try:
                     if place.topic == self._desk:
@@ -190,6 +193,7 @@ class Follower:
                     unread += 1
                     continue
                 documents[one.kind].append((one.id, one.revision, one.tenant, one.text))
+        unread += sum(letter.reason == UNKNOWN_LETTER for letter in letters)
         with span("follow") as work, self._ledger.transaction():
             new = {k: self._ledger.add_documents(k, r, again=True) for k, r in documents.items()}
             self._ledger.bury_followed(letters)
@@ -240,17 +244,3 @@ class Follower:
             self._ledger.forget_letters(to_us(today - timedelta(days=self._config.retention_days)))
         if not more:
             self._cleaned_at = now
-
-
-def _sort(record: Any, letters: list[DeadLetter], marks: list[tuple[str, int]]) -> None:
-    """A record of the dead topic is a letter, or the word that one was tried again."""
-    word = dict(record.headers).get(REPLAYED)
-    if word is None:
-        letter = letter_of(record)
-        told_words = (letter.tenant, letter.sink, letter.reason, letter.detail, letter.place)
-        if all(isinstance(w, str | None) for w in (*told_words, letter.kind)):
-            letters.append(letter)
-        return
-    with suppress(ValueError, KeyError, TypeError):  # somebody else's word
-        mark = json.loads(word)
-        marks.append((str(mark["letter_id"]), to_us(parse_rfc3339(mark["at"]))))

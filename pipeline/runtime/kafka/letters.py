@@ -15,7 +15,7 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from pipeline.model.clock import from_us, parse_rfc3339, rfc3339, to_us
+from pipeline.model.clock import EPOCH, from_us, parse_rfc3339, rfc3339, to_us
 from pipeline.model.dead_letter import (
     MESSAGES,
     RECORD,
@@ -43,6 +43,16 @@ _FIRST: Final = "first_offset"
 _LAST: Final = "last_offset"
 # A topic takes 8 MiB as they come packed; a message may be many times as large once unpacked.
 _LARGEST: Final = 4 * 2**20
+# The reason of a record that is no letter of ours, and what reading it as one fails with.
+UNKNOWN_LETTER: Final = "unknown_letter"
+_ODD: Final = (
+    AttributeError,
+    KeyError,
+    OverflowError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
 
 
 def unreadable(record: Any, error: Exception, at: datetime) -> DeadLetter:
@@ -94,12 +104,12 @@ def letter_of(record: Any) -> DeadLetter:
         (name.removeprefix(_WAS), v) for name, v in record.headers if name.startswith(_WAS)
     )
     try:
-        told = from_json(DeadLetterDocument, json.loads(dict(record.headers)[LETTER]))
-    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        told = _told(dict(record.headers)[LETTER])
+    except _ODD as error:
         told = DeadLetterDocument(
             "",
-            from_us(record.timestamp * 1000),
-            "unknown_letter",
+            _written(record.timestamp),
+            UNKNOWN_LETTER,
             f"no dead letter of outrider ({type(error).__name__})",
             f"{record.topic} partition {record.partition} offset {record.offset}",
             RECORD,
@@ -121,6 +131,37 @@ def letter_of(record: Any) -> DeadLetter:
     )
 
 
+def _told(header: bytes) -> DeadLetterDocument:
+    """The document of a letter, if a ledger and a list can hold all of its words."""
+    told = from_json(DeadLetterDocument, json.loads(header))
+    names = [name for name in (told.tenant, told.sink) if name is not None]
+    for word in (told.reason, told.detail, told.place, told.kind, *names):
+        word.encode()  # half of a surrogate pair can be written nowhere
+    to_us(told.at)
+    return told
+
+
+def _written(milliseconds: int) -> datetime:
+    """When a record was written; whoever wrote it may have said anything."""
+    try:
+        return from_us(milliseconds * 1000)
+    except OverflowError:
+        return EPOCH
+
+
+def mark_of(record: Any) -> tuple[str, int] | None:
+    """Which letter was tried again, and when (microseconds since 1970), as a record says.
+
+    None if it says nothing of the kind, or nothing that can be read: then it is a letter.
+    """
+    try:
+        told = json.loads(dict(record.headers)[REPLAYED])
+        told["letter_id"].encode()
+        return told["letter_id"], to_us(parse_rfc3339(told["at"]))
+    except _ODD:
+        return None
+
+
 def read_letters(config: Kafka) -> list[DeadLetter]:
     """All letters in the order of their burial, without bodies and headers.
 
@@ -132,15 +173,14 @@ def read_letters(config: Kafka) -> list[DeadLetter]:
     letters: dict[str, DeadLetter] = {}
     replayed: dict[str, int] = {}
     for record in committed_records(config, topic, range(partitions_of(config, topic))):
-        mark = dict(record.headers).get(REPLAYED)
+        mark = mark_of(record)
         if mark is None:
             found = letter_of(record)
             size = None if found.body is None else len(found.body)
             # A topic may hold gigabytes of bodies.
             letters[found.letter_id] = replace(found, body=None, headers=(), size=size)
         else:
-            told = json.loads(mark)
-            replayed[told["letter_id"]] = to_us(parse_rfc3339(told["at"]))
+            replayed[mark[0]] = mark[1]
     return sorted(
         (replace(d, replayed_at=replayed.get(i)) for i, d in letters.items()),
         key=lambda d: (d.at, d.partition or 0, d.seq),
