@@ -16,14 +16,15 @@ import numpy as np
 from connectors.normalise.intake import Intake, Portion
 from connectors.sources.json_documents import DocumentReader
 from connectors.sources.json_lines import LineReader
+from connectors.sources.parquet import ParquetReader
 from connectors.sources.plan import plan
 from connectors.sources.recognise import recognise, unknown_detail
-from connectors.sources.tabular import CsvReader, ParquetReader
+from connectors.sources.tabular import CsvReader
 from connectors.sources.units import FilePlan, FileUnit, Form, UnitPart
 from connectors.sources.unpacking import STDIN, Input
 from pipeline.model.contracts import Poll
 from pipeline.model.errors import StateError
-from pipeline.model.reject import RejectReason
+from pipeline.model.reject import RejectReason, shown_path
 from pipeline.model.vocabulary import Source
 
 if TYPE_CHECKING:
@@ -168,7 +169,7 @@ def _read_lines(unit: FileUnit, source: Input, intake: Intake, lines: _Lines) ->
     lines.reader = reader
     yield from reader.run()
     if reader.partial_tail is not None:
-        intake.tally.partial_tails.append((unit.path, reader.partial_tail))
+        intake.tally.partial_tails.append((shown_path(unit.path), reader.partial_tail))
 
 
 def _part(portion: Portion, bytes_read: int) -> UnitPart:

@@ -14,5 +14,6 @@ def content_id(prefix: str, *parts: Any) -> str:
     'inc-33c65910ec91c732'
     """
     text = json.dumps(parts, separators=(",", ":"), ensure_ascii=False, default=str)
-    digest = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+    # A file's name need not be UTF-8; its other bytes are half surrogate pairs then.
+    digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
     return f"{prefix}-{digest}"

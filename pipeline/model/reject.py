@@ -30,6 +30,15 @@ _OF_FILES: Final = frozenset(
 )
 
 
+def shown_path(path: str) -> str:
+    r"""A file's name as text that can be written anywhere; what is no UTF-8 in it is escaped.
+
+    >>> shown_path("Köln.json"), shown_path("K\udcf6ln.json")
+    ('Köln.json', 'K\\udcf6ln.json')
+    """
+    return path.encode("utf-8", "backslashreplace").decode()
+
+
 @dataclass(frozen=True, slots=True)
 class Reject:
     """One record, or one whole input, that was set aside.
@@ -45,6 +54,10 @@ class Reject:
     line: int | None = None
     record: int | None = None
     offset: int | None = None
+
+    def __post_init__(self) -> None:
+        """Write bytes of a file's name that are no UTF-8 as escapes, for nothing else shows them."""
+        object.__setattr__(self, "path", shown_path(self.path))
 
     @property
     def loses_file(self) -> bool:

@@ -7,7 +7,8 @@ import json
 import os
 import pickle
 import sys
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,9 +16,6 @@ from connectors.sources.files import FilesSource, plan, read_unit
 from pipeline.model.errors import ConfigError, StateError
 from pipeline.model.reject import RejectReason
 from tests.unit.connectors import vendor_records as v
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 ISSUE = {
     "id": "EX1",
@@ -157,6 +155,34 @@ def test_a_line_still_being_written_is_no_reject(tmp_path: Path) -> None:
     assert (len(found.rows), found.rejects) == (2, [])
     ((name, offset),) = found.tally.partial_tails
     assert (name, offset) == (str(path), whole.rstrip().rfind(b"\n") + 1)
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="its file systems take UTF-8 alone")
+def test_a_name_that_is_no_utf8_is_a_name_like_any_other(tmp_path: Path) -> None:
+    """Latin-1 from an old share: Python holds its bytes as half surrogate pairs."""
+    folder = os.fsencode(tmp_path) + b"/caf\xe9"
+    whole = v.lines([v.sign_in(n) for n in range(3)])
+    contents = {
+        b"whole\xe9.json": whole,
+        b"cut\xe9.jsonl": whole[:-30],
+        b"broken\xe9.jsonl": b"no json\n" + whole,
+        b"table\xe9.parquet": v.parquet([v.portal(v.sign_in(n)) for n in range(3, 5)]),
+        b"table\xe9.csv": v.table([v.portal(v.sign_in(n)) for n in range(5, 7)]),
+        b"unknown\xe9": b'{"hello": "world"}\n',
+    }
+    Path(os.fsdecode(folder)).mkdir()
+    for name, content in contents.items():
+        Path(os.fsdecode(folder + b"/" + name)).write_bytes(content)
+    found = v.Read(tmp_path)
+    assert len({row["event_id"] for row in found.rows}) == 7
+    assert len({unit.unit_id for unit in found.plan.units}) == len(contents)
+    shown = str(tmp_path / r"caf\udce9")
+    told = {r.path: r.reason for r in found.rejects}
+    assert told == {
+        rf"{shown}/broken\udce9.jsonl": RejectReason.NOT_JSON,
+        rf"{shown}/unknown\udce9": RejectReason.UNKNOWN_SHAPE,
+    }
+    assert [name for name, _ in found.tally.partial_tails] == [rf"{shown}/cut\udce9.jsonl"]
 
 
 def test_standard_input_of_every_form(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,6 +38,12 @@ def test_the_form_is_prefix_and_sixteen_hexadecimal_digits() -> None:
     assert re.fullmatch(r"flag-[0-9a-f]{16}", content_id("flag", Client.OWA, moment, "é"))
 
 
+def test_a_file_name_that_is_no_utf8_has_an_id_of_its_own() -> None:
+    names = [os.fsdecode(b"caf\xe9"), os.fsdecode(b"caf\xe8"), "café", r"caf\udce9", "\ud800"]
+    assert len({content_id("unit", name) for name in names}) == len(names)
+    assert content_id("unit", "/logs/café.json", 7, 8, 0) == "unit-2e5dcbbfd5036042"
+
+
 def test_a_member_of_a_closed_set_counts_as_its_value() -> None:
     assert content_id("x", Client.OWA) == content_id("x", "owa")
 
