@@ -225,11 +225,13 @@ class Background(Generic[Told]):
     def notice(self) -> FeedNotice:
         """How it does now."""
         live, standing, now = self.live, self.standing, self._clock.now()
-        reached = standing.complete_to
+        reached, worked = standing.complete_to, min(standing.worked_at, now)
         # One that tells no bound has asked for everything when it last answered.
-        done = standing.worked_at if reached is None else min(reached, standing.worked_at)
+        done = worked if reached is None else min(reached, worked)
+        # If the clock was set back since, nobody knows for how long it has not worked.
+        unsure = standing.worked_at > now
         state, problem = FeedState.WORKING, ""
-        if standing.problem and now - standing.worked_at >= min(_PATIENCE, live.alarm):
+        if standing.problem and (unsure or now - worked >= min(_PATIENCE, live.alarm)):
             state, problem = FeedState.FAILING, standing.problem
         elif now - done >= live.alarm:
             state = FeedState.BEHIND
@@ -240,7 +242,7 @@ class Background(Generic[Told]):
             state=state,
             at=now,
             complete_to=done,
-            since=standing.worked_at,
+            since=worked,
             alarm_seconds=int(live.alarm.total_seconds()),
             problem=problem,
         )

@@ -163,8 +163,9 @@ class Feeds:
 
     def _tell_time(self, harvest: Harvest, known: set[str]) -> None:
         """Time goes on for everybody, each minute, whether or not anything came."""
-        now = self._clock.now()
-        if not self.any or (self._ticked is not None and now - self._ticked < _MINUTE):
+        now, ticked = self._clock.now(), self._ticked
+        # A clock that was set back, by hours in places, must not stop time until it is there again.
+        if not self.any or (ticked is not None and ticked <= now < ticked + _MINUTE):
             return
         self._ticked = now
         quiet = known - harvest.tenants
@@ -209,4 +210,4 @@ def _unwell(notice: FeedNotice) -> bool:
 def _news(before: FeedNotice, now: FeedNotice) -> bool:
     if (before.state, before.problem) != (now.state, now.problem):
         return True
-    return _unwell(now) and now.at - before.at >= _AGAIN
+    return _unwell(now) and not before.at <= now.at < before.at + _AGAIN

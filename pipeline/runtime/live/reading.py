@@ -164,9 +164,17 @@ class Reading:
             found += [
                 Message(tenant, Kind.CLOCK, read_at)
                 for tenant in sorted(quiet)
-                if tenant not in self._told or read_at - self._told[tenant] >= _MINUTE
+                if self._is_news(tenant, read_at, present=poll.read_at is None)
             ]
         return found
+
+    def _is_news(self, tenant: str, now: datetime, *, present: bool) -> bool:
+        """Whether a tenant should hear the time; a clock that was set back must not stop it.
+
+        A replay's time is before another's for days, and no news for that.
+        """
+        told = self._told.get(tenant)
+        return told is None or now - told >= _MINUTE or (present and now < told)
 
     def _ask(
         self,
