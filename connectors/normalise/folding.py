@@ -68,11 +68,14 @@ def _nested_text(value: str) -> dict[str, Any]:
 
 
 def parsed(value: str) -> Any:
-    """The JSON in a string, or None."""
+    """The JSON in a string, or None; also None if half a surrogate pair is in it."""
     try:
-        return json.loads(value)
+        found = json.loads(value)
+        if "\\ud" in value or "\\uD" in value:
+            json.dumps(found, ensure_ascii=False).encode()  # such a half can be written nowhere
     except (ValueError, RecursionError):
         return None
+    return found
 
 
 def flag(value: Any) -> bool | None:

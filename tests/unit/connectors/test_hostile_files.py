@@ -121,12 +121,24 @@ def test_a_tenant_that_cannot_be_called_so_is_refused_and_never_shown(
     assert len({r.detail for r in found.rejects}) == 1
 
 
-def test_half_a_surrogate_pair_in_a_text_is_no_tenant(tmp_path: Path) -> None:
-    text = json.dumps(v.mail_access(1, OrganizationId="\ud800"))
-    (tmp_path / "a.jsonl").write_bytes(v.lines([{"AuditData": text}]))
+@pytest.mark.parametrize("field", ["OrganizationId", "UserId", "MailboxGuid", "Id", "ResultStatus"])
+def test_half_a_surrogate_pair_in_a_text_of_json_costs_that_record_only(
+    field: str, tmp_path: Path
+) -> None:
+    """The file itself is UTF-8; the escape stands in the text that it holds."""
+    texts = [json.dumps(v.mail_access(n)) for n in range(3)]
+    texts[1] = json.dumps(v.mail_access(1) | {field: "\udc9f"})
+    (tmp_path / "a.jsonl").write_bytes(v.lines([{"AuditData": text} for text in texts]))
     found = v.Read(tmp_path)
-    assert [r.reason for r in found.rejects] == [RejectReason.BAD_VALUE]
-    assert not found.rows
+    assert len(found.rows) == 2
+    assert [(r.reason, r.line) for r in found.rejects] == [(RejectReason.NOT_JSON, 2)]
+
+
+def test_a_whole_surrogate_pair_in_a_text_of_json_is_a_letter(tmp_path: Path) -> None:
+    text = json.dumps(v.mail_access(1, OrganizationId="Contoso \U0001f600"))
+    assert "\\ud83d" in text
+    (tmp_path / "a.jsonl").write_bytes(v.lines([{"AuditData": text}]))
+    assert [row["tenant"] for row in v.Read(tmp_path).rows] == ["contoso \U0001f600"]
 
 
 def test_an_array_record_that_never_ends_costs_that_record_only(tmp_path: Path) -> None:
