@@ -16,7 +16,7 @@ from kafka import TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import InvalidProducerEpochError, KafkaError, ProducerFencedError
 
-from pipeline.model.errors import ConfigError, RetriableError
+from pipeline.model.errors import ConfigError, FatalError, RetriableError
 from pipeline.runtime.config import Kafka
 from pipeline.runtime.kafka.client import Topics, admin, consumer, producer
 from pipeline.runtime.kafka.letters import letter_of
@@ -201,9 +201,12 @@ def test_a_collector_goes_on_after_the_last_batch_that_others_see(config):
     second.step()
     with pytest.raises(RetriableError):  # the first is shut out by the second
         first.step()
+    with pytest.raises(FatalError, match="another collector named 'logs' has taken over"):
+        first.step()
+    second.step()
     second.close()
     found = [dict(r.headers)["kind"] for r in read_all(config, Topics(config.prefix).events)]
-    assert found.count(b"events") == 8
+    assert found.count(b"events") == 9
 
 
 def test_topics_are_checked(config):

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from pipeline.runtime.live.engine import CATCHING_UP, Engine
 from pipeline.runtime.live.messages import Kind, Message
+from pipeline.runtime.live.reading import event_messages
 from pipeline.runtime.live.tenant import Tenant
-from tests.live.small_tenant import HOUR, MONDAY, SETTINGS
+from tests.live.small_tenant import HOUR, MONDAY, SETTINGS, table, usual
 
 MINUTE = timedelta(minutes=1)
 
@@ -50,3 +52,13 @@ def test_a_tenant_that_comes_back_begins_its_backlog_anew(engine):
     engine.drop("t")
     at(engine, MONDAY + CATCHING_UP)
     assert engine.due(caught_up=False) == []
+
+
+def test_a_message_after_a_month_of_silence_beats_for_each_day_that_it_closes():
+    beats = []
+    engine = Engine(SETTINGS, lambda _: Tenant(SETTINGS), lambda: beats.append(1))
+    (events,) = event_messages([table(usual(0))], "t", MONDAY + HOUR)
+    engine.take(replace(events, tenant="t"))
+    assert beats == []
+    at(engine, MONDAY + 30 * 24 * HOUR)
+    assert len(beats) == 28, "days that are over for 26 hours"

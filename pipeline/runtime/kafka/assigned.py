@@ -100,7 +100,8 @@ class Assigned:
         for place, offset in stood.items():
             number = place.partition
             self._forget_older(place, kept[number].values(), ends[place])
-            part = Partition(number, self._settings, kept[number], self._config.snapshot_rows)
+            rows = self._config.snapshot_rows
+            part = Partition(number, self._settings, kept[number], rows, self._beat)
             if offset is not None and 0 <= offset.offset <= ends[place]:
                 part.committed = offset.offset
                 part.position = json.loads(offset.metadata)["from"] if offset.metadata else 0

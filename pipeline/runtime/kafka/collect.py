@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from kafka.errors import KafkaError
 
 from pipeline.model.documents import to_line
-from pipeline.model.errors import ConfigError
+from pipeline.model.errors import ConfigError, FatalError
 from pipeline.runtime.kafka.client import Topics, producer, unreachable
 from pipeline.runtime.kafka.letters import record_of
 from pipeline.runtime.kafka.stored import read_cursors
@@ -69,6 +70,9 @@ class Collector:
         self._producer: Any = None
         self._cursors: dict[str, dict[str, Any]] = {}
         self._tenants: set[str] = set()
+        # Under a source without a name: of which process the cursors are.
+        self._own_key, self._own = f"{name}/", json.dumps(uuid4().hex).encode()
+        self._began = False
 
     @property
     def finished(self) -> bool:
@@ -98,10 +102,16 @@ class Collector:
         return harvest.brought
 
     def _open(self) -> None:
+        # Who was shut out looks first by whom: else the two would do it to each other for ever.
+        if self._began and read_cursors(self._config).get(self._own_key) != self._own:
+            raise FatalError(
+                f"another collector named {self._name!r} has taken over; give each a name of its own"
+            )
         # First the producer: it shuts out whoever still writes under this name.
         self._producer = producer(self._config, f"{self._config.prefix}-collect-{self._name}")
         try:
             kept = read_cursors(self._config)
+            self._begin()
         except BaseException:
             self.close()  # the next call begins anew: without its cursors it would read all again
             raise
@@ -110,8 +120,19 @@ class Collector:
         self._cursors = {
             key.removeprefix(mine): json.loads(held)
             for key, held in kept.items()
-            if key.startswith(mine)
+            if key.startswith(mine) and key != self._own_key
         }
+
+    def _begin(self) -> None:
+        """Write down that it is this process that collects under the name."""
+        if self._began:
+            return
+        try:
+            with transaction(self._producer) as send:
+                send(self._topics.cursors, key=self._own_key.encode(), value=self._own)
+        except KafkaError as error:
+            raise unreachable(self._config, error) from error
+        self._began = True
 
     def _send(self, harvest: Harvest, moved: Mapping[str, dict[str, Any]]) -> None:
         """All of a harvest, in one transaction."""

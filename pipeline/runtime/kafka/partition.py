@@ -13,6 +13,7 @@ from pipeline.runtime.live.messages import Message
 from pipeline.runtime.live.tenant import AHEAD
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from pipeline.runtime.judging import Settings
@@ -56,6 +57,7 @@ class Partition:
         kept: what the state topic holds of its tenants; each is brought back when its first
             message comes, or by :meth:`bring_back`.
         snapshot_rows: records after which a tenant's state is stored anew.
+        beat: see :class:`Engine`.
 
     Attributes:
         position: offset of the next message.
@@ -65,7 +67,12 @@ class Partition:
     """
 
     def __init__(
-        self, number: int, settings: Settings, kept: dict[str, Kept], snapshot_rows: int
+        self,
+        number: int,
+        settings: Settings,
+        kept: dict[str, Kept],
+        snapshot_rows: int,
+        beat: Callable[[], None] = lambda: None,
     ) -> None:
         self.number = number
         self.position = self.committed = 0
@@ -74,7 +81,7 @@ class Partition:
         self._skipped = False
         self._shared: set[str] = set()
         self._shared_at = time.monotonic()
-        self.engine = Engine(settings, self._load)
+        self.engine = Engine(settings, self._load, beat)
         self._snapshot_rows = snapshot_rows
         self._kept = kept
         self._ahead: dict[str, _Ahead] = {}

@@ -3,7 +3,7 @@
 Keys of the state topic are ``tenant NUL what``: ``ground`` (the offset it stands at, then the
 body), ``issued``, or ``part/<hash>``. The key without a tenant, ``NUL mark``, makes every
 transaction show in the partition it is about. Keys of the cursors are names of collectors, and
-of their sources after a slash.
+of their sources after a slash; nothing after it names the process that collects.
 """
 
 from __future__ import annotations

@@ -118,7 +118,7 @@ class Embedded:
             with ledger.transaction():
                 ledger.begin_deliveries(far)
         self._tidy_at = 0.0
-        self._journal = Journal(settings, ledger)
+        self._journal = Journal(settings, ledger, health.turn)
 
     @property
     def finished(self) -> bool:
@@ -159,7 +159,7 @@ class Embedded:
             self._judge(step)
             self._commit(step)
         except BaseException:
-            self._journal = Journal(self._settings, self._ledger)
+            self._journal = Journal(self._settings, self._ledger, self._health.turn)
             raise
         self._reading.keep(harvest)
         self._count(step)

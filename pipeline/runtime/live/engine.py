@@ -49,12 +49,19 @@ class Engine:
     Args:
         settings: of the stages.
         load: gives a tenant as it was stored, by :meth:`restored`, or a new one.
+        beat: called for each day that a tenant judges for good: a message after months of
+            silence closes them all, at half a second each.
     """
 
-    def __init__(self, settings: Settings, load: Callable[[str], Tenant]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        load: Callable[[str], Tenant],
+        beat: Callable[[], None] = lambda: None,
+    ) -> None:
         self.settings = settings
         self.tenants: dict[str, Tenant] = {}
-        self._load = load
+        self._load, self._beat = load, beat
         self._parts: dict[str, frozenset[str]] = {}
         self._outdated: dict[str, frozenset[str]] = {}
         self._part_names = PartNames()
@@ -68,6 +75,7 @@ class Engine:
         """A tenant, brought back if it is not here."""
         if name not in self.tenants:
             self.tenants[name] = self._load(name)
+            self.tenants[name].beat = self._beat
         return self.tenants[name]
 
     def drop(self, name: str) -> None:
@@ -144,7 +152,9 @@ class Engine:
             StateError: the bytes cannot be read.
         """
         self._parts[name] = frozenset(parts)
-        return restored(self.settings, body, parts, issued, met=self._part_names)
+        found = restored(self.settings, body, parts, issued, met=self._part_names)
+        found.beat = self._beat  # messages since are taken in before anybody else has it
+        return found
 
     def issued(self, name: str) -> bytes:
         """What has been told of a tenant, as bytes."""

@@ -16,7 +16,7 @@ from pipeline.runtime.live.engine import SNAPSHOT_SECONDS, Engine, apply
 from pipeline.runtime.live.messages import Kind, Message
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from pipeline.ledger.store import Ledger
     from pipeline.runtime.judging import Settings
@@ -42,6 +42,7 @@ class Journal:
     Args:
         settings: of the stages.
         ledger: where they are kept.
+        beat: see :class:`Engine`.
 
     Attributes:
         engine: holds them.
@@ -50,10 +51,12 @@ class Journal:
         StateError: a stored state cannot be read.
     """
 
-    def __init__(self, settings: Settings, ledger: Ledger) -> None:
+    def __init__(
+        self, settings: Settings, ledger: Ledger, beat: Callable[[], None] = lambda: None
+    ) -> None:
         self._ledger = ledger
         self._since: dict[str, _Since] = {}
-        self.engine = Engine(settings, self._load)
+        self.engine = Engine(settings, self._load, beat)
         for name in ledger.tenants():
             self.engine.tenant(name)
 

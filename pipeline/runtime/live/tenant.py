@@ -34,7 +34,7 @@ from pipeline.runtime.live.tail import Tail
 from pipeline.runtime.live.times import microseconds
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from pipeline.model.advisory import Advisory
@@ -68,6 +68,7 @@ class Tenant:
 
     Attributes:
         shows: what judging shows to whoever looks; no part of the state.
+        beat: called for each day that is judged for good.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class Tenant:
         self._news = True
         self._tail = Tail(self.ground.tail)
         self.shows = Shows()
+        self.beat: Callable[[], None] = lambda: None
         self._hours = OpenHours(settings, self.ground, self._tail, self.shows)
 
     @property
@@ -179,6 +181,7 @@ class Tenant:
             part.closed_to = first
         reached = part.reached()
         while self._sure_to(part.clock) >= part.closed_to + _DAY + GRACE:
+            self.beat()
             start, end = part.closed_to, part.closed_to + _DAY
             judged = part.ground.advance(
                 self.settings,
