@@ -118,7 +118,13 @@ class Embedded:
             with ledger.transaction():
                 ledger.begin_deliveries(far)
         self._tidy_at = 0.0
-        self._journal = Journal(settings, ledger, health.turn)
+        self._made: Journal | None = Journal(settings, ledger, health.turn)
+
+    @property
+    def _journal(self) -> Journal:
+        """The tenants; after a step that failed, brought back from what the ledger holds."""
+        self._made = self._made or Journal(self._settings, self._ledger, self._health.turn)
+        return self._made
 
     @property
     def finished(self) -> bool:
@@ -159,7 +165,7 @@ class Embedded:
             self._judge(step)
             self._commit(step)
         except BaseException:
-            self._journal = Journal(self._settings, self._ledger, self._health.turn)
+            self._made = None  # not anew here: the ledger may fail that too
             raise
         self._reading.keep(harvest)
         self._count(step)
@@ -267,9 +273,7 @@ class Embedded:
         if time.monotonic() < self._tidy_at:
             return
         ledger = self._ledger
-        delivered = self._delivering.settled
-        if self._notifier is not None:
-            delivered = min(delivered, self._notifier.settled)
+        delivered = min(d.settled for d in (self._delivering, self._notifier) if d is not None)
         with ledger.transaction():
             more = ledger.tidy(
                 to_us(self._clock.now()),
