@@ -146,7 +146,9 @@ class _Reading:
         """See that every kind has a subscription, and start those that have none."""
         position, now = self._position, self._now
         off = [k for k in position.kinds if position.feeds[k].off is not None]
-        if not off and position.checked is not None and now - position.checked < _LOOK_AGAIN:
+        # Also after a clock that was set back: not only once it is there again.
+        looked = position.checked
+        if not off and looked is not None and looked <= now < looked + _LOOK_AGAIN:
             return
         statuses = self._api.subscriptions()
         position.checked, self._looked = now, True

@@ -107,7 +107,8 @@ class AuditQuerySource:
         return (now - self._api.behind).replace(microsecond=0)
 
     def _look(self, position: Position, query: Query, now: datetime) -> None:
-        if query.looked is not None and now - query.looked < _LOOK_AGAIN:
+        # Also after a clock that was set back: not only once it is there again.
+        if query.looked is not None and query.looked <= now < query.looked + _LOOK_AGAIN:
             return
         try:
             state = self._api.state(query.name, position.version)

@@ -139,7 +139,8 @@ class Position:
     def next(self, now: datetime) -> tuple[datetime, datetime, bool] | None:
         """The stretch to search now, and whether it is a late one; None = none is due."""
         pause = _PAUSE * 2 ** min(self.fails, _MOST_PAUSES)
-        if self.asked is not None and now - self.asked < pause:
+        # Also after a clock that was set back: not only once it is there again.
+        if self.asked is not None and self.asked <= now < self.asked + pause:
             return None
         late = now - LATE - self.late_to >= self.length
         # In turns: where a search takes most of an hour, a new one is always due.

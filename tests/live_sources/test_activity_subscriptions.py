@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
@@ -159,3 +160,15 @@ def test_a_subscription_is_looked_at_again_when_a_kind_is_added():
         made.blob(HOUR, kind=GENERAL)
         collector.for_(10 * MINUTE)
         assert collector.given == made.expected()
+
+
+def test_a_clock_that_was_set_back_keeps_nobody_from_looking():
+    with rig() as made:
+        made.service.subscribe()
+        right, made.clock = made.clock, SimpleNamespace(now=lambda: right.now() + 5 * HOUR)
+        poll = made.make().poll(None)
+        before = made.service.asked["list"]
+        made.clock = right
+        made.clock.advance(2 * HOUR)
+        made.make().poll(poll.cursor)
+        assert made.service.asked["list"] == before + 1

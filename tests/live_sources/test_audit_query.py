@@ -9,6 +9,7 @@ import uuid
 import pytest
 
 from connectors.sources.audit_query_position import MOST_SEEN, Position
+from pipeline.model.clock import rfc3339
 from tests.live_sources.activity_case import ids_of, nothing_shown
 from tests.live_sources.audit_query_case import DAY, HOUR, MINUTE, NOON, SECOND, rig
 from tests.services.audit_records import record
@@ -229,4 +230,17 @@ def test_a_clock_of_ours_that_is_ahead_loses_nothing():
             made.service.add(record(number, at), at + 50 * MINUTE)
             made.for_(15 * MINUTE)
         made.for_(4 * HOUR, idle=MINUTE)
+        assert made.given == made.once_each
+
+
+def test_a_clock_that_was_set_back_pauses_nothing():
+    position = Position(None, NOON, DAY)
+    position.asked = NOON + 5 * HOUR
+    assert position.next(NOON) is not None
+    with rig() as made:
+        made.once()
+        query = made.cursor["query"]
+        query["looked"] = rfc3339(made.clock.now() + 5 * HOUR)
+        made.happened(1, 3 * HOUR)
+        made.for_(10 * MINUTE)
         assert made.given == made.once_each

@@ -46,8 +46,8 @@ if TYPE_CHECKING:
     from pipeline.runtime.kafka.partition import Partition
     from pipeline.runtime.metrics import Metrics
 
-# Tenants that nothing has come for since a takeover, of one partition in one step.
-_BRING_SECONDS: Final = 0.1
+# In one step, for tenants that nothing has come for since a takeover.
+_BRING_SECONDS: Final = 0.2
 # A collector tells each tenant the time once a minute, news or none.
 _SILENT_SECONDS: Final = 600.0
 _PORTION: Final = 500
@@ -220,12 +220,13 @@ class Detector:
         return steps
 
     def _judge(self, assigned: Assigned, steps: dict[int, Step], *, idle: bool) -> None:
+        until = time.monotonic() + _BRING_SECONDS
         for number, part in assigned.partitions.items():
             if part.replaying:
                 continue
             caught_up = part.live or idle or assigned.behind(number) == 0
             if caught_up:
-                part.bring_back(time.monotonic() + _BRING_SECONDS)
+                part.bring_back(until)
             for name in part.engine.due(caught_up=caught_up):
                 step = steps.setdefault(number, Step())
                 self._beat()
