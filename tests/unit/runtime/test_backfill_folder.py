@@ -18,7 +18,7 @@ from pipeline.runtime.telemetry import get_logger
 def said(out):
     with pytest.raises(FatalError) as caught:
         backfill(
-            BackfillRequest((str(out.parent / "logs"),), (), out),
+            BackfillRequest((str(out.parent),), (), out),
             Config(),
             progress=Progress(),
             log=get_logger("test"),
