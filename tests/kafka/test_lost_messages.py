@@ -43,7 +43,7 @@ def worked(config):
     """What a worker says is lost that works all there is off, and stops."""
     metrics = Metrics()
     worker = Detector(config, SETTINGS, "worker", clock=SystemClock(), metrics=metrics, log=LOG)
-    lag = {"partition": str(PLACE)}
+    lag = {"sink": "", "partition": str(PLACE)}
     told = metrics.registry.get_sample_value
     until(lambda: told("outrider_lag_messages", lag) == 0, worker.step)
     worker.stop()

@@ -50,7 +50,8 @@ class Behind:
         begins = consumer.beginning_offsets(places, timeout_ms=ANSWER_MS)
         stood = {p: consumer.committed(p, timeout_ms=ANSWER_MS) for p in places}
         self._looked_at = -_LOOK_SECONDS
-        return self._lost({p: at for p, at in stood.items() if at is not None}, begins)
+        # Behind the last document that was taken stands the mark of its transaction, and no other.
+        return self._lost({p: at + 1 for p, at in stood.items() if at is not None}, begins)
 
     def gone(self, places: Iterable[TopicPartition]) -> None:
         """Partitions have gone to another worker, which tells of them now."""
@@ -90,8 +91,7 @@ class Behind:
         self, stands: dict[TopicPartition, int], begins: dict[TopicPartition, int]
     ) -> dict[TopicPartition, int]:
         """Offsets before the first message of a partition are lost to this group."""
-        # The last of what is gone is the mark of a transaction, and no document.
-        return {p: begins[p] for p, at in stands.items() if self._note(p, begins[p] - at - 1)}
+        return {p: begins[p] for p, at in stands.items() if self._note(p, begins[p] - at)}
 
     def _note(self, place: TopicPartition, count: int) -> bool:
         before = self._missed.get(place, 0)

@@ -17,7 +17,7 @@ def restored(monkeypatch):
 
     def restore(*told):
         records = [SimpleNamespace(partition=0, key=k, value=value) for k, value in told]
-        monkeypatch.setattr(stored, "committed_records", lambda *_args: iter(records))
+        monkeypatch.setattr(stored, "committed_records", lambda *_, **__: iter(records))
         return read_back(Kafka(), [0])[0]
 
     return restore
