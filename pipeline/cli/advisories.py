@@ -15,7 +15,6 @@ from pipeline.cli.folders import (
     ZoneOption,
     check_zone,
     one_of,
-    opened,
     output_folder,
     split_target,
     warn_of_damage,
@@ -25,7 +24,7 @@ from pipeline.model.documents import to_json
 from pipeline.model.errors import ConfigError
 from pipeline.notify.clean import clean, paragraphs
 from pipeline.notify.words import listed, moment
-from pipeline.report.folder import is_ours
+from pipeline.report.folder import Folder, is_ours
 from pipeline.report.text import table
 
 if TYPE_CHECKING:
@@ -96,7 +95,7 @@ def impact(
 
     Of a run with several tenants, the one that is hit worst is told.
     """
-    source = opened(output_folder(folder, state))
+    source = Folder(output_folder(folder, state))
     found = source.impacts()
     if as_json:
         print_json_array(to_json(i) for i in found.values())
@@ -116,7 +115,7 @@ def impact(
 def _known(path: Path) -> dict[str, Advisory]:
     """Advisories of a folder that a backfill or a run wrote, else of an export."""
     if is_ours(path):
-        source = opened(path)
+        source = Folder(path)
         found = source.advisories()
         warn_of_damage(source)
         return found

@@ -10,7 +10,6 @@ from pipeline.cli.folders import (
     FolderArgument,
     JsonOption,
     RunOption,
-    opened,
     output_folder,
     warn_of_damage,
 )
@@ -19,6 +18,7 @@ from pipeline.model.documents import to_json
 from pipeline.model.errors import ConfigError
 from pipeline.model.flag import FlagState
 from pipeline.model.vocabulary import Client
+from pipeline.report.folder import Folder
 from pipeline.report.text import table
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def list_flags(
     """List the last revision of every flag, in order of onset."""
     if client is not None and client not in set(Client):
         raise ConfigError(f"--client: {client!r} is none of {', '.join(Client)}")
-    source = opened(output_folder(folder, state))
+    source = Folder(output_folder(folder, state))
     chosen = sorted(
         (f for f in source.flags().values() if client in {None, f.client}),
         key=lambda f: (f.onset_at, f.flag_id),

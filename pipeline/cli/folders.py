@@ -56,19 +56,6 @@ def output_folder(folder: Path | None, state: Path | None = None) -> Path:
     return DEFAULT_STATE
 
 
-def opened(path: Path) -> Folder:
-    """The folder to tell of; an empty one would be an all-clear for nothing.
-
-    Raises:
-        ConfigError: neither a backfill nor a run wrote it.
-    """
-    from pipeline.report.folder import Folder, is_ours  # noqa: PLC0415 # only who reads one
-
-    if path.is_dir() and not is_ours(path):
-        raise ConfigError(f"{path}: not a folder that a backfill or a run wrote")
-    return Folder(path)
-
-
 def split_target(target: str, state: Path | None = None) -> tuple[Path, str]:
     """Split ``DIR/ID`` or ``ID`` (in the folder of ``state``, or the default one).
 

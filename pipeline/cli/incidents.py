@@ -14,7 +14,6 @@ from pipeline.cli.folders import (
     ZoneOption,
     check_zone,
     one_of,
-    opened,
     output_folder,
     split_target,
     warn_of_damage,
@@ -24,12 +23,12 @@ from pipeline.cli.incidents_route import app as route
 from pipeline.cli.output import note, print_json, print_json_array, print_text, write_file
 from pipeline.model.documents import to_json
 from pipeline.model.errors import OutriderError
+from pipeline.report.folder import Folder
 from pipeline.report.text import INCIDENT_HEAD, incident_row, incident_text, table
 
 if TYPE_CHECKING:
     from pipeline.model.advisory import Advisory
     from pipeline.model.incident import Incident
-    from pipeline.report.folder import Folder
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, add_completion=False)
 
@@ -44,7 +43,7 @@ def list_incidents(
     folder: FolderArgument = None, *, state: RunOption = None, as_json: JsonOption = False
 ) -> None:
     """List the incidents, the most pressing first."""
-    source = opened(output_folder(folder, state))
+    source = Folder(output_folder(folder, state))
     latest = [history[-1] for history in source.incidents()]
     if as_json:
         print_json_array(to_json(i) for i in latest)
@@ -125,7 +124,7 @@ def _titled(source: Folder) -> dict[str, Advisory]:
 def _find(target: str, state: Path | None = None) -> tuple[Folder, list[Incident]]:
     """The folder, and the revisions of the incident that is meant."""
     path, wanted = split_target(target, state)
-    source = opened(path)
+    source = Folder(path)
     histories = {h[-1].incident_id: h for h in source.incidents()}
     return source, histories[one_of(histories, wanted, "incident", path)]
 

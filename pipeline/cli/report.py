@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, add_completion=False)
 
 LEDGER: Final = "ledger.sqlite"
-# Every backfill writes them, whatever it finds.
-_RESULTS: Final = ("summary.json", "incidents.ndjson")
 
 _Folder: TypeAlias = Annotated[
     Path | None,
@@ -160,10 +158,5 @@ def _report(
 
 def _origin(folder: Path | None, state: Path | None, tenant: str | None) -> Origin:
     if folder is not None:
-        if folder.is_dir() and not any((folder / name).exists() for name in _RESULTS):
-            raise ConfigError(
-                f"{folder}: no result of a backfill is in it; give the folder that "
-                "'outrider backfill --out' wrote, or --state for that of a run"
-            )
         return FolderOrigin(folder)
     return LedgerOrigin((state or DEFAULT_STATE) / LEDGER, tenant=tenant)

@@ -70,8 +70,11 @@ class Folder:
                 f"{path}: no such folder; give the folder that `outrider backfill --out` or "
                 "`outrider run --state` wrote"
             )
-        if not is_ours(path) and any(path.iterdir()):
-            raise ConfigError(f"{path}: not a folder that a backfill or a run wrote")
+        if not is_ours(path):
+            raise ConfigError(
+                f"{path}: not a folder that a backfill or a run wrote; give that of `outrider "
+                "backfill --out` or `outrider run --state`"
+            )
         self.path = path
         ledgers = [path / n for n in _LEDGERS if (path / n).is_file()]
         self.ledger = next((p for p in ledgers if p.stat().st_size), None)

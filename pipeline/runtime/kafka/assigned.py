@@ -17,7 +17,7 @@ from pipeline.runtime.kafka.stored import read_back
 from pipeline.runtime.memory import give_back
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from structlog.typing import FilteringBoundLogger
 
@@ -99,7 +99,7 @@ class Assigned:
         ends = self._consumer.end_offsets(places)
         for place, offset in stood.items():
             number = place.partition
-            self._forget_older(place, kept[number].values(), ends[place])
+            older = self._forget_older(place, kept[number], ends[place])
             rows = self._config.snapshot_rows
             part = Partition(number, self._settings, kept[number], rows, self._beat)
             if offset is not None and 0 <= offset.offset <= ends[place]:
@@ -112,6 +112,7 @@ class Assigned:
             if begins[place] > part.position:
                 self._miss(place, begins[place] - known)
                 part.skip(begins[place])
+            part.store_at_once(older)
             self._consumer.seek(place, part.position)
             self.partitions[number] = part
         self._log.info(
@@ -122,14 +123,14 @@ class Assigned:
             seconds=round(time.monotonic() - began, 3),
         )
 
-    def _forget_older(self, place: TopicPartition, kept: Iterable[Kept], end: int) -> None:
+    def _forget_older(self, place: TopicPartition, kept: dict[str, Kept], end: int) -> list[str]:
         """Take offsets behind the end of the topic for what they are: those of an earlier one.
 
-        What came meanwhile is not in these states, whatever their offsets say.
+        What came meanwhile is not in these states, whatever their offsets say. Whose they are.
         """
-        older = [k for k in kept if k.offset > end]
-        for each in older:
-            each.offset = 0
+        older = [name for name, k in kept.items() if k.offset > end]
+        for name in older:
+            kept[name].offset = 0
         if older:
             self._log.error(
                 "assigned",
@@ -138,6 +139,7 @@ class Assigned:
                 f"{len(older)} tenants are further: the topic was made anew, or has lost its end. "
                 "They go on with what it holds; backfill what no worker has taken",
             )
+        return older
 
     def _miss(self, place: TopicPartition, offsets: int) -> None:
         """Say what the broker has removed while no worker came."""

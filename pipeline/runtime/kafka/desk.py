@@ -20,7 +20,7 @@ from pipeline.notify.matchers import parse_all
 from pipeline.runtime.kafka.client import Topics, producer, unreachable
 from pipeline.runtime.kafka.stored import committed_records
 from pipeline.runtime.kafka.transaction import transaction
-from pipeline.runtime.live.messages import UnreadableMessageError
+from pipeline.runtime.live.messages import ODD, UnreadableMessageError
 
 if TYPE_CHECKING:
     from pipeline.ledger.desk import Desk
@@ -62,7 +62,7 @@ def _read(record: Any) -> Ack | Silence:
         found = from_json(_KINDS[kind], json.loads(record.value))
         parse_all(found.matchers if isinstance(found, Silence) else ())
         to_line(found).encode()  # half of a surrogate pair can be written nowhere
-    except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
+    except ODD as error:
         raise UnreadableMessageError(
             f"no acknowledgement or silence ({type(error).__name__})"
         ) from error

@@ -100,13 +100,13 @@ class Detector:
     @property
     def problem(self) -> str | None:
         """What keeps the tenants held from being told anything, None if nothing is known to."""
-        ahead = sum(p.ahead for p in self._partitions.values())
-        if ahead:
+        now = time.monotonic()
+        if any(now - p.ahead_at < _SILENT_SECONDS for p in self._partitions.values()):
             return (
-                f"{ahead} messages of {self._topics.events} were more than a day ahead of this "
-                "machine's clock, and are taken as of now; look at the clocks of the collectors"
+                f"{self._topics.events}: messages are more than a day ahead of this machine's "
+                "clock, and are taken as of now; look at the clocks of the collectors"
             )
-        silent = time.monotonic() - self._heard_at
+        silent = now - self._heard_at
         if silent < _SILENT_SECONDS or not any(p.engine.tenants for p in self._partitions.values()):
             return None
         return (

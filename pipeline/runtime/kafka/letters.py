@@ -29,6 +29,7 @@ from pipeline.model.errors import StateError
 from pipeline.runtime.kafka.client import Topics
 from pipeline.runtime.kafka.stored import committed_records
 from pipeline.runtime.kafka.topics import partitions_of
+from pipeline.runtime.live.messages import ODD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -43,16 +44,8 @@ _FIRST: Final = "first_offset"
 _LAST: Final = "last_offset"
 # A topic takes 8 MiB as they come packed; a message may be many times as large once unpacked.
 _LARGEST: Final = 4 * 2**20
-# The reason of a record that is no letter of ours, and what reading it as one fails with.
+# The reason of a record that is no letter of ours.
 UNKNOWN_LETTER: Final = "unknown_letter"
-_ODD: Final = (
-    AttributeError,
-    KeyError,
-    OverflowError,
-    RecursionError,
-    TypeError,
-    ValueError,
-)
 
 
 def unreadable(record: Any, error: Exception, at: datetime) -> DeadLetter:
@@ -105,7 +98,7 @@ def letter_of(record: Any) -> DeadLetter:
     )
     try:
         told = _told(dict(record.headers)[LETTER])
-    except _ODD as error:
+    except ODD as error:
         told = DeadLetterDocument(
             "",
             _written(record.timestamp),
@@ -158,7 +151,7 @@ def mark_of(record: Any) -> tuple[str, int] | None:
         told = json.loads(dict(record.headers)[REPLAYED])
         told["letter_id"].encode()
         return told["letter_id"], to_us(parse_rfc3339(told["at"]))
-    except _ODD:
+    except ODD:
         return None
 
 

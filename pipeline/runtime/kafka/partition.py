@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -13,7 +14,7 @@ from pipeline.runtime.live.messages import Message
 from pipeline.runtime.live.tenant import AHEAD
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from datetime import datetime
 
     from pipeline.runtime.judging import Settings
@@ -63,7 +64,8 @@ class Partition:
         position: offset of the next message.
         committed: offset up to which everything is told, and the group knows.
         live: whether the newest message tells of the present, and was written just now.
-        ahead: messages whose collector's clock was more than a day ahead of this machine's.
+        ahead_at: when the newest message came whose collector's clock was more than a day ahead of
+            this machine's, seconds that never go back.
     """
 
     def __init__(
@@ -77,7 +79,7 @@ class Partition:
         self.number = number
         self.position = self.committed = 0
         self.live = False
-        self.ahead = 0
+        self.ahead_at = -math.inf
         self._skipped = False
         self._shared: set[str] = set()
         self._shared_at = time.monotonic()
@@ -154,7 +156,7 @@ class Partition:
         now = from_us(int(time.time() * 1e6))
         if message.read_at is None or message.read_at <= now + AHEAD:
             return message
-        self.ahead += 1
+        self.ahead_at = time.monotonic()
         return replace(message, read_at=now)
 
     def shared(self) -> set[str]:
@@ -198,13 +200,18 @@ class Partition:
         ahead = self._ahead.get(name)
         first = self.position if ahead is None else ahead.first
         self.engine.drop(name)
-        self.engine.rest(name)
+        if ahead is None or not ahead.rows:
+            self.engine.rest(name)  # it fails as it is stored
         self._kept[name] = kept.get(name, Kept())
         self._offsets[name] = self.position
-        self.engine.tenant(name)
-        # Ripe at once: the stored state is to say that it leaves these messages behind.
-        self._ahead[name] = _Ahead(self.position, self._snapshot_rows)
+        self.store_at_once([name])  # to say that it leaves these messages behind
         return first
+
+    def store_at_once(self, names: Iterable[str]) -> None:
+        """Bring tenants back whose stored state tells a wrong offset, and have it stored anew."""
+        for name in names:
+            self.engine.tenant(name)
+            self._ahead[name] = _Ahead(self.position, at=-math.inf)
 
 
 def _is_live(written_ms: int, read_at: datetime | None) -> bool:

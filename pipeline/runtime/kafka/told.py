@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from pipeline.runtime.live.messages import UnreadableMessageError
+from pipeline.runtime.live.messages import ODD, UnreadableMessageError
 
 if TYPE_CHECKING:
     from pipeline.runtime.kafka.client import Topics
@@ -51,7 +51,7 @@ def told(record: Any, kind: str) -> Told:
         name, revision = document[_ID[kind]], document["revision"]
         tenant = record.key.decode()
         name.encode()  # half of a surrogate pair can be written nowhere
-    except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
+    except ODD as error:
         raise UnreadableMessageError(f"no {kind} in JSON ({type(error).__name__})") from error
     if not (isinstance(name, str) and type(revision) is int and 0 < revision < 2**31):
         raise UnreadableMessageError(f"a {kind} without a name or a revision")

@@ -215,6 +215,8 @@ class Embedded:
             "state: please report it, and replay it with a version that can"
         )
         since += [m for m in step.harvest.messages if m.tenant == name]
+        if not any(m.body for m in since):
+            self._journal.engine.rest(name)  # it fails as it is stored
         step.taken = [m for m in step.taken if m.tenant != name]
         step.letters += [self._dead(m, JUDGING_FAILED, step.failed[name]) for m in since if m.body]
 

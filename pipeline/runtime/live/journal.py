@@ -79,7 +79,6 @@ class Journal:
     def set_aside(self, name: str) -> list[Message]:
         """Take a tenant back to its stored state; the kept messages that this leaves out."""
         self.engine.drop(name)
-        self.engine.rest(name)
         self._since.pop(name, None)
         seq, _ = self._ledger.state(name) or (0, None)
         return list(self._messages(name, seq))

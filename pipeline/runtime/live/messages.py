@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 # Of a batch of 2,000 records one thread reads the columns in 0.11 ms; to share them out among
 # several takes a tenth more.
 _ONE_THREAD: Final = pa.ipc.IpcReadOptions(use_threads=False)
-# What JSON of somebody else's, or damaged, fails with on its way to a document.
-_ODD: Final = (
+# What JSON of somebody else's, or damaged, fails with on its way to a document; for all topics.
+ODD: Final = (
     AttributeError,
     KeyError,
     OverflowError,
@@ -96,7 +96,7 @@ class Message:
                 None if read_at is None else from_us(int(read_at)),
                 body or b"",
             )
-        except _ODD as error:
+        except ODD as error:
             raise UnreadableMessageError(
                 f"no message of outrider ({type(error).__name__})"
             ) from error
@@ -155,7 +155,7 @@ def unpack_advisories(body: bytes) -> list[Advisory]:
     """
     try:
         return [_document(Advisory, line) for line in body.decode().splitlines()]
-    except _ODD as error:
+    except ODD as error:
         raise UnreadableMessageError(f"damaged advisory ({type(error).__name__})") from error
 
 
@@ -172,7 +172,7 @@ def unpack_notice(body: bytes) -> FeedNotice:
     """
     try:
         return _document(FeedNotice, body)
-    except _ODD as error:
+    except ODD as error:
         raise UnreadableMessageError(f"damaged notice ({type(error).__name__})") from error
 
 

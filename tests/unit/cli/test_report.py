@@ -92,7 +92,9 @@ def test_a_folder_of_logs_is_no_result(tmp_path, monkeypatch, capsys):
     (tmp_path / "logs").mkdir()
     (tmp_path / "logs" / "a.jsonl").write_text("{}\n")
     assert main(["report", "daily", "logs"]) == 2
-    assert "logs: no result of a backfill is in it" in capsys.readouterr().err
+    assert (
+        "logs: not a folder that a backfill or a run wrote; give that of" in capsys.readouterr().err
+    )
     assert [p.name for p in tmp_path.iterdir()] == ["logs"]
 
 

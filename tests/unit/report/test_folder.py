@@ -25,8 +25,9 @@ def test_what_was_written_is_read(sample: ModuleType, tmp_path: Path) -> None:
     assert contents.damaged == {}
 
 
-def test_an_empty_folder_is_empty_and_none_is_an_error(tmp_path: Path) -> None:
-    assert read(tmp_path).histories == []
+def test_a_folder_of_something_else_and_none_are_errors(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="not a folder that a backfill or a run wrote"):
+        read(tmp_path)
     with pytest.raises(ConfigError, match="no such folder; give the folder that"):
         read(tmp_path / "nowhere")
 

@@ -195,7 +195,8 @@ def test_a_missing_part_leaves_the_rest(sample: ModuleType, tmp_path: Path, miss
     assert len(page.of("h1")) == 1
 
 
-def test_an_empty_folder_is_no_all_clear(tmp_path: Path) -> None:
+def test_a_folder_with_nothing_in_it_is_no_all_clear(tmp_path: Path) -> None:
+    (tmp_path / "incidents.ndjson").touch()
     text = report(tmp_path).text
     assert "Nothing to judge" in text
     assert "No incident found" not in text

@@ -166,6 +166,7 @@ def test_it_asks_nobody_for_anything(folder):
 
 
 def test_a_folder_with_nothing_in_it_gives_a_page(tmp_path):
+    (tmp_path / "incidents.ndjson").touch()
     told = page(FolderOrigin(tmp_path), MARCH).text
     assert "Nothing was watched in this month" in told
 
