@@ -415,7 +415,8 @@ def test_a_certificate_that_is_refused_late_is_not_taken_for_a_delivery(files, m
             raw.recv(1, socket.MSG_PEEK)
             made = tls.wrap_socket(raw, server_side=True, do_handshake_on_connect=False)
             made.settimeout(0)
-            with suppress(ssl.SSLWantReadError):
+            # What it lacks is to come; on a busy machine all of it may be there, and is refused.
+            with suppress(ssl.SSLError):
                 made.do_handshake()
             time.sleep(0.3)  # our side believes meanwhile that it is done
             made.settimeout(5)
